@@ -1,7 +1,7 @@
-//! Measures the cost of reading the usage of a stream of a megabyte while it passes by. The ratio to the plain stream
-//! is what counts, as both are measured in one run: through a gateway that writes event by event, as models make them,
-//! or in blocks, as a proxy that buffers does. `in_memory` has no network, and the copy that it is beside moves bytes
-//! faster than any can be looked at.
+//! Measures the cost of reading usage from a stream of a megabyte as it passes through. The ratio to the plain stream
+//! matters, because both are measured in one run: through a gateway that writes event by event, as models generate
+//! them, or in blocks, as a buffering proxy does. `in_memory` has no network, and the copy it is compared with is
+//! faster than any inspection of bytes can be.
 
 use bytes::BytesMut;
 use divan::{Bencher, counter::BytesCount};
@@ -66,7 +66,7 @@ fn in_memory_copied_and_read(bencher: Bencher<'_, '_>) {
     in_memory(bencher, || Some(stream::reader()));
 }
 
-/// Events that are cut in two or more.
+/// Events that are split into two or more pieces.
 #[divan::bench(sample_count = 200)]
 fn in_memory_read_in_odd_pieces(bencher: Bencher<'_, '_>) {
     bencher.counter(BytesCount::new(stream::BODY.len())).bench(|| {

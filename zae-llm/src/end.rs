@@ -1,8 +1,8 @@
 //! The end of a response: [`End`].
 
-/// The way in which a response ended, or that there was none.
+/// The way in which a response ended, or its absence.
 ///
-/// Usage that came before the end is final only where the end was seen:
+/// Usage before the end is final only if the end was seen:
 ///
 /// ```
 /// use http::{HeaderMap, StatusCode};
@@ -20,14 +20,14 @@ pub enum End {
     Complete,
     /// The body failed with an error.
     BodyFailed,
-    /// The response or its body was dropped before its end: the client hung up, or (as for `HEAD`) nobody reads it.
+    /// The response or its body was dropped before its end: the client disconnected, or (as for `HEAD`) it is not read.
     Dropped,
-    /// There is no response: the service that was called failed with an error, or was never reached.
+    /// There is no response: the called service failed with an error, or was never reached.
     ServiceFailed,
 }
 
 impl End {
-    /// Returns the word for metrics and logs.
+    /// Returns the label for metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Complete => "complete",

@@ -1,4 +1,4 @@
-//! Events and metrics of what was read; the [crate's documentation](crate) has the table.
+//! Events and metrics of readings; the [crate's documentation](crate) has the table.
 
 use std::{
     collections::HashSet,
@@ -9,8 +9,7 @@ use zae_limiter::ResourceName;
 
 use crate::{Reading, Unseen, Usage};
 
-/// Bounds the number of causes and resources that are told apart before the log falls silent; resources may be the
-/// client's choice.
+/// Bounds the number of logged pairs of cause and resource; resources may be the client's choice.
 const MAX_TOLD: usize = 64;
 
 /// The causes and resources that were logged.
@@ -21,7 +20,7 @@ pub(crate) struct Notices {
 }
 
 impl Notices {
-    /// Counts the reading of a response and the tokens that it reports, and logs a response without usage.
+    /// Counts the reading of a response and its tokens, and logs a response without usage.
     pub(crate) fn read(&self, reading: &Reading, resource: &ResourceName) {
         let (kind, reason) = match reading {
             Reading::Final(_) => ("final", "none"),
@@ -38,9 +37,9 @@ impl Notices {
         }
     }
 
-    /// Logs that a response told no usage: as a warning once for each reason and resource, if it is not to be expected.
+    /// Logs a response without usage: as a warning once for each reason and resource, if it is unexpected.
     fn unseen(&self, reason: Unseen, resource: &ResourceName) {
-        // A failed call has none, and a client may hang up as it likes.
+        // A failed call has none, and a client may disconnect at will.
         let expected = matches!(reason, Unseen::ErrorStatus | Unseen::ErrorEvent | Unseen::Refused | Unseen::BrokeOff);
         if !expected && self.first(reason, resource) {
             tracing::warn!(%resource, %reason, "a response told no usage, so its estimate stands; said once per \
@@ -50,7 +49,7 @@ impl Notices {
         }
     }
 
-    /// Returns true if the pair was not logged yet.
+    /// Returns true if the pair has not been logged yet.
     fn first(&self, reason: Unseen, resource: &ResourceName) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.len() < MAX_TOLD && told.insert((reason, resource.clone()))

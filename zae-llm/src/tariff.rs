@@ -1,4 +1,4 @@
-//! The charges of usage: [`Tariff`].
+//! The conversion of usage to charges: [`Tariff`].
 
 mod builder;
 
@@ -12,7 +12,7 @@ use crate::{
     weights::{Millionths, OutOfRange},
 };
 
-/// Why a [`Tariff`] cannot be built.
+/// The reason why a [`Tariff`] cannot be built.
 ///
 /// ```
 /// use zae_llm::{Tariff, TariffError};
@@ -43,7 +43,7 @@ pub enum TariffError {
     Free(LimitName),
 }
 
-/// Prices of usage: the limits that are charged, and the tokens that each is charged for.
+/// Prices of usage: the limits that are charged, and the tokens charged to each.
 ///
 /// Amounts are rounded up to whole tokens, and are at most [`MAX_TOKENS`](zae_limiter::MAX_TOKENS).
 ///
@@ -60,14 +60,14 @@ pub enum TariffError {
 /// # Ok::<(), zae_llm::TariffError>(())
 /// ```
 ///
-/// A tariff may differ [by model](Tariff::by_model), and charge [money](Tariff::priced) beside tokens. Then
-/// [`for_model`](Tariff::for_model) is the tariff of one call.
+/// A tariff may differ [by model](Tariff::by_model), and charge [money](Tariff::priced) beside tokens.
+/// [`for_model`](Tariff::for_model) then returns the tariff of one call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tariff {
     requests: Vec<LimitName>,
     charges: Vec<Charge>,
     money: Option<Money>,
-    /// Other tariffs for models of these names; without models in turn.
+    /// Other tariffs for models with these names; they have no such list themselves.
     models: Vec<(String, Tariff)>,
 }
 
@@ -82,7 +82,7 @@ struct Charge {
 struct Money {
     limit: LimitName,
     prices: Prices,
-    /// The prices of one call, where its model is known.
+    /// The prices of one call, if its model is known.
     call: Option<CallPrices>,
 }
 
@@ -96,12 +96,12 @@ impl PartialEq for Money {
 pub const MICRODOLLARS: &str = "microdollars";
 
 impl Tariff {
-    /// A tariff that charges nothing yet.
+    /// Creates a builder for a tariff.
     pub fn builder() -> TariffBuilder {
         TariffBuilder::default()
     }
 
-    /// As OpenAI limits: 1 of `rpm` per call, and input and output together of `tpm`.
+    /// Charges like OpenAI's limits: 1 of `rpm` per call, and input and output together of `tpm`.
     ///
     /// ```
     /// use zae_llm::{Tariff, Usage};
@@ -111,7 +111,8 @@ impl Tariff {
         Self::plain(names(["rpm"]), charges([("tpm", Weights::total())]))
     }
 
-    /// As Anthropic limits: 1 of `rpm` per call, input of `itpm` without what is read from the cache, output of `otpm`.
+    /// Charges like Anthropic's limits: 1 of `rpm` per call, input of `itpm` without the part from the cache, output of
+    /// `otpm`.
     ///
     /// ```
     /// use zae_llm::{Tariff, Usage};
@@ -123,7 +124,7 @@ impl Tariff {
         Self::plain(names(["rpm"]), charges([("itpm", input), ("otpm", Weights::output_only())]))
     }
 
-    /// 1 of `rpm` per call, all tokens of `tpm`, and what they cost of [`microdollars`](MICRODOLLARS).
+    /// Charges 1 of `rpm` per call, all tokens of `tpm`, and their price of [`microdollars`](MICRODOLLARS).
     ///
     /// [`prices`](crate::prices) has an example. With [`TariffBuilder::priced`] the limits have names of your choice.
     pub fn priced(prices: &Prices) -> Self {
@@ -132,8 +133,8 @@ impl Tariff {
         Self { money, ..Self::openai() }
     }
 
-    /// Other tariffs for some models: a call is charged by that with the longest fitting name. A name with a `*` at its
-    /// end fits all models that begin so.
+    /// Sets other tariffs for some models: a call is charged by the one with the longest matching name. A name with a
+    /// `*` at its end matches all models with that prefix.
     ///
     /// ```
     /// use zae_llm::{Tariff, Usage, Weights};
@@ -150,10 +151,11 @@ impl Tariff {
         Self { models: all, ..others }
     }
 
-    /// The tariff of a call to `model` that begins now, with its prices, which stay the same until it is settled.
+    /// Returns the tariff of a call to `model` that begins now, with its prices, which stay the same until it is
+    /// settled.
     ///
     /// # Errors
-    /// [`UnpricedModel`] where the model has no price, and the [`Prices`] say to refuse it then.
+    /// [`UnpricedModel`] if the model has no price, and the [`Prices`] refuse it.
     pub fn for_model(&self, model: Option<&str>) -> Result<Self, UnpricedModel> {
         let fits = |pattern: &str| {
             let model = model?;
@@ -171,18 +173,18 @@ impl Tariff {
         Ok(tariff)
     }
 
-    /// Returns the cost of `usage` in micro-dollars, rounded up; `None` where no money is charged, or the model is not
+    /// Returns the cost of `usage` in micro-dollars, rounded up; `None` if no money is charged, or the model is not
     /// known: see [`for_model`](Tariff::for_model).
     pub fn micro_dollars(&self, usage: &Usage) -> Option<u64> {
         Some(self.money.as_ref()?.call.as_ref()?.micro_dollars(usage))
     }
 
-    /// A tariff without prices.
+    /// Creates a tariff without prices.
     fn plain(requests: Vec<LimitName>, charges: Vec<Charge>) -> Self {
         Self { requests, charges, money: None, models: Vec::new() }
     }
 
-    /// The charges beside requests.
+    /// Returns the charges other than for requests.
     ///
     /// Whole tokens, and micro-dollars for money, each at most [`MAX_TOKENS`].
     fn amounts(&self, usage: &Usage) -> impl Iterator<Item = (&LimitName, u64)> + Clone {
@@ -191,7 +193,7 @@ impl Tariff {
         tokens.into_iter().chain(money.map(|(limit, amount)| (limit, amount.min(MAX_TOKENS))))
     }
 
-    /// Returns the cost of `usage` in one call: at least 1 of something, as a cost of nothing is no cost.
+    /// Returns the cost of `usage` in one call: at least 1 of something, because a cost must not be empty.
     pub fn cost(&self, usage: &Usage) -> Cost {
         let requests = self.requests.iter().map(|limit| (limit, 1));
         let tokens = self.amounts(usage);
@@ -203,7 +205,7 @@ impl Tariff {
         amounts.fold(Cost::of(first, amount), |cost, (limit, amount)| cost.and(limit, amount))
     }
 
-    /// The limits that are charged for tokens.
+    /// Returns the limits that are charged for tokens.
     ///
     /// ```
     /// use zae_llm::Tariff;
@@ -215,30 +217,30 @@ impl Tariff {
         self.charges.iter().map(|charge| &charge.limit)
     }
 
-    /// Adjusts `lease` so that it stands for `usage`, whatever it was taken for: the charge of each token limit becomes
-    /// what `usage` costs, adjustments of others included. Limits that are charged per request stay as they are, and
-    /// token limits that the lease does not know are left out. The lease stays open.
+    /// Adjusts `lease` to `usage`, whatever was taken for it: the charge of each token limit becomes the cost of
+    /// `usage`, including adjustments by others. Limits that are charged per request are unchanged, and token limits
+    /// that the lease does not have are ignored. The lease stays open.
     ///
     /// # Errors
-    /// [`LeaseError::Settled`] after commit or roll back.
+    /// [`LeaseError::Settled`] after commit or rollback.
     pub fn adjust(&self, lease: &Lease, usage: &Usage) -> Result<(), LeaseError> {
         self.settle(lease, usage, i64::MIN)
     }
 
-    /// As [`adjust`](Tariff::adjust), but only upwards: for usage of which there may be more. The estimate stays where
-    /// it is the larger one, so that a client that hangs up early does not pay less.
+    /// Like [`adjust`](Tariff::adjust), but only upwards: for usage that may be incomplete. A larger estimate stands,
+    /// so that a client that disconnects early does not pay less.
     ///
     /// # Errors
-    /// As [`adjust`](Tariff::adjust).
+    /// See [`adjust`](Tariff::adjust).
     pub fn adjust_up(&self, lease: &Lease, usage: &Usage) -> Result<(), LeaseError> {
         self.settle(lease, usage, 0)
     }
 
-    /// Adjusts `lease` by what was read: down or up by final usage, only up by usage so far, to nothing but the request
-    /// where the provider [refused](crate::Unseen::Refused) it, and not at all where nothing was seen.
+    /// Adjusts `lease` by a reading: down or up by final usage, only up by usage so far, to the request alone if the
+    /// provider [refused](crate::Unseen::Refused) it, and not at all without usage.
     ///
     /// # Errors
-    /// As [`adjust`](Tariff::adjust).
+    /// See [`adjust`](Tariff::adjust).
     pub fn adjust_by(&self, lease: &Lease, reading: &Reading) -> Result<(), LeaseError> {
         match reading {
             Reading::Final(usage) => self.adjust(lease, usage),
@@ -248,20 +250,20 @@ impl Tariff {
         }
     }
 
-    /// Makes the lease stand for `usage` in every limit that is charged for tokens. `least` is the lowest adjustment: 0
-    /// only raises.
+    /// Adjusts the lease to `usage` in every limit that is charged for tokens. `least` is the lowest adjustment: 0 only
+    /// raises.
     fn settle(&self, lease: &Lease, usage: &Usage, least: i64) -> Result<(), LeaseError> {
         let consumed = lease.consumed();
         for (limit, owed) in self.amounts(usage) {
             let charged = consumed.get(limit).copied().unwrap_or(0);
-            // More than any limit holds is a number that a provider got wrong.
+            // Larger than any limit: a wrong number of the provider.
             let owed = i64::try_from(owed.min(MAX_TOKENS)).unwrap_or(i64::MAX);
             let delta = owed.saturating_sub(charged).max(least);
             if delta == 0 {
                 continue;
             }
             match lease.adjust(limit, delta) {
-                // The limits that apply may not have all that the tariff charges.
+                // The limits that apply may not include all that the tariff charges.
                 Ok(()) | Err(LeaseError::UnknownLimit { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -270,12 +272,12 @@ impl Tariff {
     }
 }
 
-/// Makes names of words of this crate, which are valid.
+/// Creates names from constants of this crate, which are valid.
 fn names<const N: usize>(names: [&'static str; N]) -> Vec<LimitName> {
     names.into_iter().filter_map(|name| LimitName::new(name).ok()).collect()
 }
 
-/// Makes charges of words and weights of this crate, which are valid.
+/// Creates charges from constants of this crate, which are valid.
 fn charges<const N: usize>(charges: [(&'static str, Weights); N]) -> Vec<Charge> {
     let charges = charges.into_iter().map(|(name, weights)| charge(LimitName::new(name)?, weights));
     charges.filter_map(Result::<_, TariffError>::ok).collect()
@@ -292,11 +294,12 @@ fn charge(limit: LimitName, weights: Weights) -> Result<Charge, TariffError> {
     }
 }
 
-/// Settles a lease at the place of the call, for clients that have no seam for a layer.
+/// Settles a lease at the call site, for clients that cannot be wrapped.
 ///
 /// See [`settle_from`](SettleFrom::settle_from) for an example.
 pub trait SettleFrom {
-    /// Makes the lease stand for `usage` by `tariff`, and commits it. Queued at the call; see [`Lease::commit`].
+    /// Adjusts the lease to `usage` by `tariff`, and commits it. The write is queued by the call; see
+    /// [`Lease::commit`].
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -319,7 +322,7 @@ pub trait SettleFrom {
     /// ```
     ///
     /// # Errors
-    /// [`LeaseError::Settled`] after commit or roll back.
+    /// [`LeaseError::Settled`] after commit or rollback.
     fn settle_from(&self, usage: &Usage, tariff: &Tariff) -> Result<Settlement, LeaseError>;
 }
 

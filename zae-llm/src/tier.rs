@@ -1,7 +1,7 @@
-//! Conditions that decide the price of a token beside its kind: [`ServiceTier`], [`Region`].
+//! Conditions that affect the price of a token besides its kind: [`ServiceTier`], [`Region`].
 
-/// A tier of service, which decides the price of a token. Of calls that are added up, that of the last one that names
-/// another than the standard.
+/// A tier of service, which affects the price of a token. For calls that are added up, it is the last one other than
+/// the standard.
 ///
 /// ```
 /// use zae_llm::{ServiceTier, Usage};
@@ -12,21 +12,21 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ServiceTier {
-    /// The price list's own.
+    /// The list price.
     #[default]
     Standard,
-    /// Later, for less: batches.
+    /// Delayed, at a lower price: batches.
     Batch,
-    /// When there is room, for less.
+    /// Subject to capacity, at a lower price.
     Flex,
-    /// Before others, for more.
+    /// Prioritised, at a higher price.
     Priority,
-    /// By faster machines, for more.
+    /// On faster machines, at a higher price.
     Fast,
 }
 
 impl ServiceTier {
-    /// Returns the tier that providers call so; what is unknown is the standard.
+    /// Returns the tier with the providers' name; unknown ones are the standard.
     pub fn named(name: &str) -> Self {
         match name {
             "batch" => Self::Batch,
@@ -37,7 +37,7 @@ impl ServiceTier {
         }
     }
 
-    /// Returns the word for metrics and price books.
+    /// Returns the name for metrics and price books.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Standard => "standard",
@@ -49,7 +49,7 @@ impl ServiceTier {
     }
 }
 
-/// The region that a call was bound to, where that costs more than anywhere.
+/// The region that a call was bound to, if that costs more.
 ///
 /// ```
 /// use zae_llm::Region;
@@ -59,7 +59,7 @@ impl ServiceTier {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Region {
-    /// Wherever the provider likes.
+    /// Any region of the provider's choice.
     #[default]
     Anywhere,
     /// The United States.
@@ -69,7 +69,7 @@ pub enum Region {
 }
 
 impl Region {
-    /// Returns the region that providers call so; what is unknown is anywhere.
+    /// Returns the region with the providers' name; unknown ones are `Anywhere`.
     pub fn named(name: &str) -> Self {
         match name {
             "us" => Self::Us,
@@ -78,7 +78,7 @@ impl Region {
         }
     }
 
-    /// Returns the word for metrics and price books.
+    /// Returns the name for metrics and price books.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Anywhere => "anywhere",

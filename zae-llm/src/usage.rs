@@ -4,7 +4,7 @@ mod add;
 
 use crate::{Region, ServiceTier};
 
-/// Tokens that one call (or several, added up) used, by kind. Units: whole tokens, but for the last four counts.
+/// Tokens used by one call (or several, added up), by kind. Units: whole tokens, except for the last four counts.
 ///
 /// | kind | is |
 /// |---|---|
@@ -14,8 +14,8 @@ use crate::{Region, ServiceTier};
 /// | `reasoning`, `audio_output`, `image_output`, `rejected` | parts of `output` |
 /// | `tool_calls`, `milliseconds`, `images`, `search_units` | no tokens; some providers bill them |
 ///
-/// Providers count in two ways, and the methods say which one is meant: OpenAI and Gemini count cached tokens *within*
-/// the input, Anthropic and Bedrock *beside* it.
+/// Providers count in two ways, which the methods distinguish: OpenAI and Gemini count cached tokens *within* the
+/// input, Anthropic and Bedrock *beside* it.
 ///
 /// ```
 /// use zae_llm::Usage;
@@ -39,34 +39,34 @@ pub struct Usage {
     pub output: u64,
     /// The part of the output that is reasoning.
     pub reasoning: u64,
-    /// The part of what was written to the cache that stays there for an hour, which Anthropic bills at another price.
+    /// The part of the cache writes that is stored for an hour, which Anthropic bills at another price.
     pub cache_write_1h: u64,
-    /// The part of the uncached input that is sound.
+    /// The audio part of the uncached input.
     pub audio_input: u64,
-    /// The part of the uncached input that is pictures.
+    /// The image part of the uncached input.
     pub image_input: u64,
-    /// The part of the output that is sound.
+    /// The audio part of the output.
     pub audio_output: u64,
-    /// The part of the output that is pictures.
+    /// The image part of the output.
     pub image_output: u64,
-    /// The part of the output that was predicted by the request and turned out otherwise, which OpenAI bills as output.
+    /// The part of the output that was predicted by the request but rejected, which OpenAI bills as output.
     pub rejected: u64,
-    /// Calls of tools that the provider ran: web searches, mostly.
+    /// Calls of tools that the provider ran, mostly web searches.
     pub tool_calls: u64,
-    /// Thousandths of seconds of sound or of computing, where a provider bills time.
+    /// Milliseconds of audio or of computing, if a provider bills time.
     pub milliseconds: u64,
-    /// Pictures, where a provider bills each.
+    /// Images, if a provider bills them individually.
     pub images: u64,
     /// Search units, as Cohere bills reranking.
     pub search_units: u64,
-    /// The tier of service that answered.
+    /// The tier of service of the response.
     pub tier: ServiceTier,
     /// The region that the call was bound to.
     pub region: Region,
 }
 
 impl Usage {
-    /// Nothing of any kind.
+    /// No usage.
     pub const NONE: Self = Self {
         input_uncached: 0,
         cache_read: 0,
@@ -87,14 +87,14 @@ impl Usage {
         region: Region::Anywhere,
     };
 
-    /// `input` tokens without a cache, and `output` tokens.
+    /// Creates a usage of `input` tokens without a cache, and `output` tokens.
     ///
-    /// Both in whole tokens. Where a provider counts parts of them, name them with the methods below.
+    /// Both in whole tokens. If a provider counts parts of them, add those with the methods below.
     pub const fn new(input: u64, output: u64) -> Self {
         Self { input_uncached: input, output, ..Self::NONE }
     }
 
-    /// Of the input so far, `tokens` were read from the cache.
+    /// Counts `tokens` of the existing input as read from the cache.
     ///
     /// ```
     /// use zae_llm::Usage;
@@ -109,7 +109,7 @@ impl Usage {
         self
     }
 
-    /// Beside the input so far, `tokens` were read from the cache.
+    /// Adds `tokens` read from the cache to the input.
     ///
     /// ```
     /// use zae_llm::Usage;
@@ -122,7 +122,7 @@ impl Usage {
         self
     }
 
-    /// Of the input so far, `tokens` were written to the cache.
+    /// Counts `tokens` of the existing input as written to the cache.
     ///
     /// ```
     /// use zae_llm::Usage;
@@ -137,7 +137,7 @@ impl Usage {
         self
     }
 
-    /// Beside the input so far, `tokens` were written to the cache.
+    /// Adds `tokens` written to the cache to the input.
     ///
     /// ```
     /// use zae_llm::Usage;
@@ -150,7 +150,7 @@ impl Usage {
         self
     }
 
-    /// Of the output so far, `tokens` were reasoning.
+    /// Counts `tokens` of the existing output as reasoning.
     ///
     /// ```
     /// use zae_llm::Usage;
@@ -164,7 +164,7 @@ impl Usage {
         self
     }
 
-    /// Beside the output so far, `tokens` were reasoning.
+    /// Adds `tokens` of reasoning to the output.
     ///
     /// ```
     /// use zae_llm::Usage;
@@ -181,7 +181,7 @@ impl Usage {
         self
     }
 
-    /// Of what was written to the cache, `tokens` stay there for an hour.
+    /// Counts `tokens` of the cache writes as stored for an hour.
     ///
     /// ```
     /// use zae_llm::Usage;
@@ -194,7 +194,7 @@ impl Usage {
         self
     }
 
-    /// Of the uncached input, `tokens` were sound.
+    /// Counts `tokens` of the uncached input as audio.
     ///
     /// ```
     /// use zae_llm::Usage;
@@ -209,16 +209,16 @@ impl Usage {
         self
     }
 
-    /// Beside the input so far, `tokens` were sound.
+    /// Adds `tokens` of audio to the input.
     ///
-    /// Both the input and its part that is sound grow by `tokens`.
+    /// Both the input and its audio part grow by `tokens`.
     #[must_use]
     pub const fn audio_input_beside(mut self, tokens: u64) -> Self {
         self.input_uncached = self.input_uncached.saturating_add(tokens);
         self.audio_input_within(tokens)
     }
 
-    /// Of the uncached input, `tokens` were pictures.
+    /// Counts `tokens` of the uncached input as images.
     ///
     /// ```
     /// use zae_llm::Usage;
@@ -231,7 +231,7 @@ impl Usage {
         self
     }
 
-    /// Of the output, `tokens` were sound.
+    /// Counts `tokens` of the output as audio.
     ///
     /// ```
     /// use zae_llm::Usage;
@@ -244,7 +244,7 @@ impl Usage {
         self
     }
 
-    /// Of the output, `tokens` were pictures.
+    /// Counts `tokens` of the output as images.
     ///
     /// ```
     /// use zae_llm::Usage;
@@ -257,7 +257,7 @@ impl Usage {
         self
     }
 
-    /// Of the output, `tokens` were predicted by the request and turned out otherwise.
+    /// Counts `tokens` of the output as predicted by the request but rejected.
     ///
     /// ```
     /// use zae_llm::Usage;
@@ -270,7 +270,7 @@ impl Usage {
         self
     }
 
-    /// The provider ran tools `calls` times.
+    /// Sets the number of tool calls that the provider ran.
     ///
     /// ```
     /// use zae_llm::Usage;
@@ -282,7 +282,7 @@ impl Usage {
         self
     }
 
-    /// The provider bills that much time.
+    /// Sets the time that the provider bills.
     ///
     /// ```
     /// use zae_llm::Usage;
@@ -295,7 +295,7 @@ impl Usage {
         self
     }
 
-    /// The provider bills so many pictures.
+    /// Sets the number of images that the provider bills.
     ///
     /// ```
     /// use zae_llm::Usage;
@@ -308,7 +308,7 @@ impl Usage {
         self
     }
 
-    /// The provider bills so many search units.
+    /// Sets the number of search units that the provider bills.
     ///
     /// ```
     /// use zae_llm::Usage;
@@ -321,38 +321,38 @@ impl Usage {
         self
     }
 
-    /// `tier` served the call.
+    /// Sets the tier that served the call.
     ///
-    /// A price book may have other prices for it; weights do not look at it.
+    /// A price book may have other prices for it; weights ignore it.
     #[must_use]
     pub const fn with_tier(mut self, tier: ServiceTier) -> Self {
         self.tier = tier;
         self
     }
 
-    /// The call was bound to `region`.
+    /// Sets the region that the call was bound to.
     ///
-    /// A price book may have other prices for it; weights do not look at it.
+    /// A price book may have other prices for it; weights ignore it.
     #[must_use]
     pub const fn with_region(mut self, region: Region) -> Self {
         self.region = region;
         self
     }
 
-    /// All input.
+    /// Returns all input.
     ///
-    /// Uncached, from the cache and into the cache. It never overflows: a sum stays at the largest number.
+    /// Includes uncached input and input from and into the cache. The sum saturates.
     pub const fn input(&self) -> u64 {
         self.input_uncached.saturating_add(self.cache_read).saturating_add(self.cache_write)
     }
 
-    /// All input and all output.
+    /// Returns all input and output.
     pub const fn total(&self) -> u64 {
         self.input().saturating_add(self.output)
     }
 }
 
-/// `known` and `more` of a whole, which they never exceed.
+/// Adds `known` and `more` parts of a whole, which they never exceed.
 const fn part(known: u64, more: u64, whole: u64) -> u64 {
     let sum = known.saturating_add(more);
     if sum < whole { sum } else { whole }

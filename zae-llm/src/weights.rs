@@ -4,7 +4,7 @@ mod sum;
 
 pub(crate) use sum::{Millionths, OutOfRange, Split};
 
-/// The heaviest weight; far beyond any provider's.
+/// The maximum weight, far beyond any provider's.
 pub(crate) const MAX_WEIGHT: f64 = 1_000_000.0;
 
 /// Weights of one token of each kind towards a limit; 1 is a token, 0 is free.
@@ -26,9 +26,9 @@ pub struct Weights {
     cache_write: f64,
     /// Of output.
     output: f64,
-    /// As their whole where they are not set.
+    /// `None` for the weight of their whole.
     parts: Parts<Option<f64>>,
-    /// Of units that are no tokens.
+    /// Of units other than tokens.
     units: Units<f64>,
 }
 
@@ -37,35 +37,35 @@ pub struct Weights {
 struct Parts<W> {
     /// Of `cache_write`: input that stays for an hour.
     cache_write_1h: W,
-    /// Of `input_uncached`: sound.
+    /// Of `input_uncached`: audio.
     audio_input: W,
-    /// Of `input_uncached`: pictures.
+    /// Of `input_uncached`: images.
     image_input: W,
-    /// Of `output`: thinking.
+    /// Of `output`: reasoning.
     reasoning: W,
-    /// Of `output`: sound.
+    /// Of `output`: audio.
     audio_output: W,
-    /// Of `output`: pictures.
+    /// Of `output`: images.
     image_output: W,
-    /// Of `output`: predicted in vain.
+    /// Of `output`: rejected predictions.
     rejected: W,
 }
 
-/// Kinds that are no tokens.
+/// Kinds other than tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Units<W> {
     /// Calls of tools that the provider runs.
     tool_calls: W,
-    /// Seconds of sound or of computing.
+    /// Seconds of audio or of computing.
     seconds: W,
-    /// Pictures that are billed each.
+    /// Images that are billed individually.
     images: W,
     /// Search units of rerankers.
     search_units: W,
 }
 
 impl Parts<Option<f64>> {
-    /// All as their whole.
+    /// All weighted as their whole.
     const NONE: Self = Self {
         cache_write_1h: None,
         audio_input: None,
@@ -83,7 +83,7 @@ impl Units<f64> {
 }
 
 impl Weights {
-    /// Nothing counts: to build on where no token does.
+    /// Counts nothing: a basis for weights of your own.
     ///
     /// ```
     /// use zae_llm::{Tariff, Usage, Weights};
@@ -95,7 +95,7 @@ impl Weights {
         Self { output: 0.0, ..Self::output_only() }
     }
 
-    /// Every token counts 1.
+    /// Counts every token as 1.
     ///
     /// ```
     /// use zae_llm::{Tariff, Usage, Weights};
@@ -114,7 +114,7 @@ impl Weights {
         }
     }
 
-    /// Every input token counts 1, cached or not; output is free.
+    /// Counts every input token as 1, cached or not; output is free.
     ///
     /// ```
     /// use zae_llm::{Tariff, Usage, Weights};
@@ -126,7 +126,7 @@ impl Weights {
         Self { output: 0.0, ..Self::total() }
     }
 
-    /// Every output token counts 1, reasoning included; input is free.
+    /// Counts every output token as 1, reasoning included; input is free.
     ///
     /// ```
     /// use zae_llm::{Tariff, Usage, Weights};
@@ -180,7 +180,7 @@ impl Weights {
         self
     }
 
-    /// Sets the weight of an output token; of a reasoning token too, unless it has a weight of its own.
+    /// Sets the weight of an output token, and of a reasoning token unless it has its own.
     ///
     /// ```
     /// use zae_llm::{Tariff, Usage, Weights};
@@ -208,7 +208,7 @@ impl Weights {
         self
     }
 
-    /// Sets the weight of an input token that is written to the cache for an hour; as [`cache_write`] if not set.
+    /// Sets the weight of an input token that is written to the cache for an hour; [`cache_write`] by default.
     ///
     /// [`cache_write`]: Weights::cache_write
     ///
@@ -226,7 +226,7 @@ impl Weights {
         self
     }
 
-    /// Sets the weight of a token of sound that the model listens to; as [`uncached`](Weights::uncached) if not set.
+    /// Sets the weight of an audio input token; [`uncached`](Weights::uncached) by default.
     ///
     /// ```
     /// use zae_llm::{Tariff, Usage, Weights};
@@ -240,7 +240,7 @@ impl Weights {
         self
     }
 
-    /// Sets the weight of a token of a picture that the model looks at; as [`uncached`](Weights::uncached) if not set.
+    /// Sets the weight of an image input token; [`uncached`](Weights::uncached) by default.
     ///
     /// ```
     /// use zae_llm::{Tariff, Usage, Weights};
@@ -254,7 +254,7 @@ impl Weights {
         self
     }
 
-    /// Sets the weight of a token of sound in the answer; as [`output`](Weights::output) if not set.
+    /// Sets the weight of an audio output token; [`output`](Weights::output) by default.
     ///
     /// ```
     /// use zae_llm::{Tariff, Usage, Weights};
@@ -268,7 +268,7 @@ impl Weights {
         self
     }
 
-    /// Sets the weight of a token of a picture in the answer; as [`output`](Weights::output) if not set.
+    /// Sets the weight of an image output token; [`output`](Weights::output) by default.
     ///
     /// ```
     /// use zae_llm::{Tariff, Usage, Weights};
@@ -282,8 +282,8 @@ impl Weights {
         self
     }
 
-    /// Sets the weight of a token that the request predicted and the answer does not have; as
-    /// [`output`](Weights::output) if not set.
+    /// Sets the weight of a token that the request predicted but the response does not contain;
+    /// [`output`](Weights::output) by default.
     ///
     /// ```
     /// use zae_llm::{Tariff, Usage, Weights};
@@ -297,7 +297,7 @@ impl Weights {
         self
     }
 
-    /// Sets the weight of a call of a tool that the provider runs; 0 if not set.
+    /// Sets the weight of a call of a tool that the provider runs; 0 by default.
     ///
     /// ```
     /// use zae_llm::{Tariff, Usage, Weights};
@@ -311,7 +311,7 @@ impl Weights {
         self
     }
 
-    /// Sets the weight of a second, where the provider bills time; 0 if not set.
+    /// Sets the weight of a second, if the provider bills time; 0 by default.
     ///
     /// ```
     /// use zae_llm::{Tariff, Usage, Weights};
@@ -325,7 +325,7 @@ impl Weights {
         self
     }
 
-    /// Sets the weight of a picture, where the provider bills each; 0 if not set.
+    /// Sets the weight of an image, if the provider bills them individually; 0 by default.
     ///
     /// ```
     /// use zae_llm::{Tariff, Usage, Weights};
@@ -339,7 +339,7 @@ impl Weights {
         self
     }
 
-    /// Sets the weight of a search unit; 0 if not set.
+    /// Sets the weight of a search unit; 0 by default.
     ///
     /// ```
     /// use zae_llm::{Tariff, Usage, Weights};

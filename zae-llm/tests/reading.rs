@@ -1,5 +1,5 @@
-//! Measures the cost of reading, as a share of the cost of passing a stream on at all. It runs in a program of its own,
-//! as other tests beside it would take processor time away from it.
+//! Measures the cost of reading, as a share of the cost of forwarding a stream at all. It is a program of its own,
+//! because concurrent tests would take processor time from it.
 
 #[path = "../benches/stream/mod.rs"]
 mod stream;
@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use stream::{BODY, Gateway, Passing, Writes};
 
-/// Unoptimized, our code is slow, and the copying beside it is not.
+/// Our code is slow without optimisation, unlike the copying it is compared with.
 const LEAST: f64 = if cfg!(debug_assertions) { 0.5 } else { 0.8 };
 
-/// The throughput of a gateway that reads what it passes on, as a share of one that does not. The best of some runs
-/// each, as other work on the machine only ever slows them, and of some more where that does not suffice.
+/// Returns the throughput of a gateway that reads usage, as a share of one that does not. The best of several runs
+/// each, because other work on the machine only slows them, and of more if that does not suffice.
 async fn ratio(writes: Writes) -> f64 {
     let gateway = Gateway::start(writes).await;
     let mut best = [f64::INFINITY; 2];
@@ -38,7 +38,7 @@ async fn ratio(writes: Writes) -> f64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_is_read_is_passed_on_nearly_as_fast() {
-    // A block is one copy, which says nothing of an unoptimized reader.
+    // A block is a single copy, which is not comparable with an unoptimised reader.
     let ways: &[Writes] = if cfg!(debug_assertions) { &[Writes::Events] } else { &[Writes::Events, Writes::Blocks] };
     for writes in ways {
         let ratio = ratio(*writes).await;

@@ -1,4 +1,4 @@
-//! Audit events that leave the table go to S3, or on a laptop to a folder: gzip JSON lines, one object per batch.
+//! Archives audit events that leave the table to S3, or locally to a folder: gzip JSON lines, one object per batch.
 
 use std::{
     fmt, fs,
@@ -12,7 +12,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use sha2::{Digest, Sha256};
 use zae_limiter::stream::RemovedAuditEvent;
 
-/// The place where events go.
+/// The destination of events.
 ///
 /// See the [module](crate::aggregator) for an example.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl fmt::Debug for ArchivePlace {
     }
 }
 
-/// The reason why events are not archived yet.
+/// The reason why events could not be archived.
 ///
 /// See the [module](crate::aggregator) for an example.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,7 @@ pub enum ArchiveError {
     /// They could not be compressed.
     #[error("the events cannot be compressed")]
     Compress(#[source] io::Error),
-    /// The folder did not take them.
+    /// The file could not be written.
     #[error("{} cannot be written", .file.display())]
     Write {
         /// The file.
@@ -53,7 +53,7 @@ pub enum ArchiveError {
         #[source]
         source: io::Error,
     },
-    /// S3 did not take them.
+    /// S3 rejected them.
     #[error("S3 did not take {key}: may the function's role put objects into the archive's bucket?")]
     Put {
         /// The object.
@@ -75,13 +75,13 @@ impl Archive {
         Self { place: ArchivePlace::Folder(folder.into()) }
     }
 
-    /// Writes `events` to one object and answers its key.
+    /// Writes `events` to one object and returns its key.
     ///
-    /// Key and content depend on the events alone, so that the same events again replace the object by itself. The
-    /// key's date is that of the earliest event.
+    /// Key and content depend on the events alone, so that the same events replace the same object. The key's date is
+    /// that of the earliest event.
     ///
     /// # Errors
-    /// [`ArchiveError`]; nothing was written then, or what was written will be replaced by the same.
+    /// [`ArchiveError`]; nothing was written, or it will be replaced by the same content.
     pub(super) async fn put(&self, events: &[&RemovedAuditEvent]) -> Result<String, ArchiveError> {
         let key = key(events);
         let body = compress(events).map_err(ArchiveError::Compress)?;
@@ -108,7 +108,7 @@ impl Archive {
     }
 }
 
-/// Whole or not at all.
+/// Writes a file completely or not at all.
 fn write(file: &Path, body: &[u8]) -> io::Result<()> {
     fs::create_dir_all(file.parent().unwrap_or(file))?;
     let new = file.with_extension("new");
@@ -117,7 +117,7 @@ fn write(file: &Path, body: &[u8]) -> io::Result<()> {
 }
 
 fn compress(events: &[&RemovedAuditEvent]) -> io::Result<Vec<u8>> {
-    // No time stamp in it: the same events make the same bytes.
+    // Without a time stamp, so that the same events result in the same bytes.
     let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
     for event in events {
         writeln!(gzip, "{}", event.json_line())?;

@@ -1,4 +1,4 @@
-//! One batch of the stream: what follows from it, and what could not be done.
+//! Processes one batch of the stream, and reports failures.
 
 use std::collections::BTreeSet;
 
@@ -11,12 +11,12 @@ use zae_limiter::stream::{
 
 use super::{Archive, Settings, retry::persistently};
 
-/// Writes under way at a time.
+/// Maximum number of concurrent writes.
 const AT_ONCE: usize = 16;
-/// Errors spelled out in the answer; all of them are in the log.
+/// Maximum number of errors in the response; all of them are logged.
 const ERRORS_SHOWN: usize = 20;
 
-/// Works through batches.
+/// Processes batches.
 ///
 /// See the [module](crate::aggregator) for an example.
 #[derive(Clone, Debug)]
@@ -36,26 +36,26 @@ pub struct BatchOutcome {
     pub processed: u64,
     /// Snapshots written.
     pub snapshots_updated: u64,
-    /// Times that a record was found to be counted in a snapshot already.
+    /// Number of times that a record was already counted in a snapshot.
     pub duplicates: u64,
     /// Buckets refilled.
     pub refills_written: u64,
-    /// Shards that were told of others, or created.
+    /// Number of shards that were updated or created.
     pub shards_told: u64,
     /// Audit events archived.
     pub events_archived: u64,
-    /// Records that cannot be read.
+    /// Number of unreadable records.
     pub unreadable: u64,
-    /// Refills that failed; the next batch makes up for them.
+    /// Number of refills that failed; the next batch makes up for them.
     pub refills_failed: u64,
-    /// From where on the stream must be delivered again: the records that failed, in order.
+    /// The failed records, in order; the stream must be delivered again from the first one.
     pub failed: BTreeSet<SequenceNumber>,
     /// Errors, in words.
     pub errors: Vec<String>,
 }
 
 impl BatchOutcome {
-    /// The function's answer: which records failed, and for people what was done.
+    /// Returns the function's response: the failed records, and a summary for people.
     pub fn to_json(&self) -> Value {
         let failed: Vec<Value> =
             self.failed.iter().map(|sequence| json!({"itemIdentifier": sequence.as_str()})).collect();
@@ -77,14 +77,14 @@ impl BatchOutcome {
         }
     }
 
-    /// Records up to the first one that failed will not be delivered again.
+    /// Returns true for records before the first failed one, which will not be delivered again.
     fn is_settled(&self, sequence: &SequenceNumber) -> bool {
         self.failed.first().is_none_or(|first| sequence < first)
     }
 }
 
 impl Aggregator {
-    /// An aggregator of `table` that archives nothing.
+    /// Creates an aggregator of `table` without an archive.
     pub fn new(table: StreamTable, settings: Settings) -> Self {
         Self { table, settings, archive: None }
     }
@@ -95,14 +95,14 @@ impl Aggregator {
         Self { archive: Some(archive), ..self }
     }
 
-    /// The settings.
+    /// Returns the settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Works through `records`, which are as Lambda delivers them. What is not done by `deadline` counts as failed.
+    /// Processes `records` as delivered by Lambda. Everything that is not done by `deadline` counts as failed.
     ///
-    /// Cancel safe: what a dropped call has done is not done again when the records come again.
+    /// Cancel safe: the work of a dropped call is not repeated when the records are delivered again.
     pub async fn process(&self, records: &[Value], deadline: Option<Instant>) -> BatchOutcome {
         let mut outcome = BatchOutcome { processed: records.len() as u64, ..BatchOutcome::default() };
         let records = read(records, &mut outcome);
@@ -173,8 +173,7 @@ impl Aggregator {
         }
     }
 
-    /// A bucket that could not be refilled is refilled by whoever uses it next; nothing has to be delivered again for
-    /// it.
+    /// If a refill fails, the bucket's next user refills it; nothing has to be delivered again.
     async fn refill(&self, records: &[StreamRecord], deadline: Option<Instant>, outcome: &mut BatchOutcome) {
         let mut refills = stream::iter(BucketActivity::of(records))
             .map(|activity| async move {
@@ -199,7 +198,7 @@ impl Aggregator {
         }
     }
 
-    /// Events behind a record that failed come again, and are archived then.
+    /// Events after a failed record are delivered again, and archived then.
     async fn archive_removed(&self, records: &[StreamRecord], outcome: &mut BatchOutcome) {
         let Some(archive) = &self.archive else { return };
         let removed: Vec<(&SequenceNumber, &RemovedAuditEvent)> = records
@@ -227,8 +226,8 @@ impl Aggregator {
     }
 }
 
-/// The records that can be read, each once. Those that cannot are failed: Lambda tries them in vain and then puts them
-/// into the dead-letter queue, and the shard goes on.
+/// Reads the records, each once. Unreadable ones have failed: Lambda retries them in vain and then puts them into the
+/// dead-letter queue, and the shard continues.
 fn read(records: &[Value], outcome: &mut BatchOutcome) -> Vec<StreamRecord> {
     let mut seen = BTreeSet::new();
     let mut read = Vec::with_capacity(records.len());

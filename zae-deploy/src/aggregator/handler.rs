@@ -1,4 +1,4 @@
-//! The Lambda handler around a batch: logs, metrics, and the time that is left.
+//! The Lambda handler around a batch: logs, metrics, and the remaining time.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,11 +8,11 @@ use tokio::time::Instant;
 use super::Aggregator;
 use crate::function::{Metric, emit_metrics};
 
-/// The part of an invocation's time that is reserved for answering.
+/// The part of an invocation's time that is reserved for the response.
 const RESERVE: Duration = Duration::from_secs(2);
 
-/// Works through one event of the stream and answers which of its records failed. `ends_at_ms` is when the invocation's
-/// time is over, in epoch ms.
+/// Processes one event of the stream and returns the failed records. `ends_at_ms` is the end of the invocation's time,
+/// in epoch ms.
 pub async fn handle(aggregator: &Aggregator, event: &Value, request_id: &str, ends_at_ms: u64) -> Value {
     let started = Instant::now();
     let records = event["Records"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -1,8 +1,9 @@
-//! The aggregator: what follows from the table's change stream.
+//! The aggregator, which processes the table's change stream.
 //!
-//! Each batch becomes usage snapshots, refilled buckets, told shards and archived audit events. Every record counts
-//! once, however often and in whatever cuts it is delivered: see [`zae_limiter::stream`]. What failed is named in the
-//! answer, so that Lambda delivers from there on again and sends what never works to the dead-letter queue.
+//! Each batch results in usage snapshots, refilled buckets, updated shards and archived audit events. Every record
+//! counts once, however often and in whatever batches it is delivered: see [`zae_limiter::stream`]. Failures are
+//! reported in the response, so that Lambda delivers again from there and sends persistent failures to the dead-letter
+//! queue.
 //!
 //! ```no_run
 //! use serde_json::Value;

@@ -1,11 +1,11 @@
-//! Trying again, as long as there is time.
+//! Retries work while there is time.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 use zae_limiter::{RepositoryError, error::StoreErrorKind};
 
-/// Number of tries of a write, each try being several of the SDK's.
+/// Number of attempts at a write, each of which is several attempts of the SDK.
 const TRIES: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
@@ -18,7 +18,7 @@ pub(super) enum Undone {
     Repository(#[from] RepositoryError),
 }
 
-/// Does `work` until it works, is refused for good, or time is over. The work must be one that may be repeated.
+/// Repeats `work` until it succeeds, is refused permanently, or time is over. The work must be repeatable.
 pub(super) async fn persistently<T, F>(deadline: Option<Instant>, work: impl Fn() -> F + Send) -> Result<T, Undone>
 where
     F: Future<Output = Result<T, RepositoryError>> + Send,
@@ -59,7 +59,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_is_refused_is_tried_again() {
-        // A port that was just free.
+        // A port that was just released.
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let asked = AtomicU32::new(0);
         let url = &format!("http://127.0.0.1:{port}");

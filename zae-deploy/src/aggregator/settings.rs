@@ -8,49 +8,49 @@ use zae_limiter::{StackName, ValidationError, usage::UsageWindow};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
-    /// The table, by the name of its stack.
+    /// The table, which has the name of its stack.
     pub table: StackName,
     /// Windows for which snapshots are kept.
     pub windows: Vec<UsageWindow>,
     /// Number of days that a snapshot is kept.
     pub retention_days: u32,
-    /// The bucket where audit events are archived; `None`: nowhere.
+    /// The bucket where audit events are archived; `None` for no archive.
     pub archive_bucket: Option<String>,
 }
 
-/// A setting that cannot be used.
+/// An invalid setting.
 ///
 /// See the [module](crate::aggregator) for an example.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
-    /// The table's name is none.
+    /// The table's name is invalid.
     #[error("TABLE_NAME cannot be used")]
     Table(#[source] ValidationError),
-    /// A window that nobody knows.
+    /// An unknown window.
     #[error("SNAPSHOT_WINDOWS names '{0}': it must be a list of hourly, daily and monthly, separated by commas")]
     Window(String),
-    /// The retention is no number of days.
+    /// The retention is not a number of days.
     #[error("SNAPSHOT_TTL_DAYS is '{0}': it must be a whole number of at least 1")]
     Retention(String),
-    /// Archival is on and there is nowhere to archive to.
+    /// Archival is enabled without a bucket.
     #[error("ENABLE_ARCHIVAL is true and ARCHIVE_BUCKET_NAME is empty: name the bucket, or turn archival off")]
     NoBucket,
 }
 
 impl Settings {
-    /// Settings for the table `table`: hourly and daily snapshots, kept for 90 days, no archive.
+    /// Creates settings for the table `table`: hourly and daily snapshots, kept for 90 days, no archive.
     pub fn new(table: StackName) -> Self {
         let windows = vec![UsageWindow::Hourly, UsageWindow::Daily];
         Self { table, windows, retention_days: 90, archive_bucket: None }
     }
 
     /// Reads `TABLE_NAME`, `SNAPSHOT_WINDOWS`, `SNAPSHOT_TTL_DAYS`, `ENABLE_ARCHIVAL` and `ARCHIVE_BUCKET_NAME` through
-    /// `variable`. What is not set has the reference's defaults.
+    /// `variable`. Unset ones have the Python package's defaults.
     ///
     /// # Errors
-    /// [`SettingsError`] names the variable. A function that starts with half of its settings would lose the other half
-    /// silently.
+    /// [`SettingsError`] names the variable. A function that starts with half of its settings would silently ignore the
+    /// other half.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let set = |name: &str| variable(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let table = set("TABLE_NAME").unwrap_or_else(|| "rate-limits".to_owned());

@@ -1,4 +1,4 @@
-//! A document as a tree in which every key and value knows where it stands.
+//! A document as a tree whose keys and values have positions.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned};
 
 use super::problem::{ManifestError, Place, Problem};
 
-/// A value and its place.
+/// A value and its position.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) place: Option<Place>,
     pub(super) value: Value,
 }
 
-/// A key with its place, and its value.
+/// A key with its position, and its value.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) key: String,
@@ -22,7 +22,7 @@ pub(super) struct Entry {
     pub(super) value: Node,
 }
 
-/// A value that a document can hold.
+/// A value in a document.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     Null,
@@ -36,7 +36,7 @@ pub(super) enum Value {
 }
 
 impl Value {
-    /// The kind of value, for a message that says what was found.
+    /// Returns the kind of value, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
@@ -50,9 +50,9 @@ impl Value {
 }
 
 impl Node {
-    /// Reads YAML (and so JSON) text.
+    /// Parses YAML (and thus JSON) text.
     pub(super) fn from_yaml(text: &str) -> Result<Self, ManifestError> {
-        // Keys that are there twice are refused here, in this crate's words.
+        // Duplicate keys are rejected here, with this crate's message.
         let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::PassThrough };
         let parsed: Result<Spanned<Raw>, _> = serde_saphyr::from_str_with_options(text, options);
         let parsed = parsed.map_err(|error| {
@@ -64,7 +64,7 @@ impl Node {
                 other => other.to_string(),
             };
             let at = plain.location().map(|location| Place::of(&location));
-            // The reader's own message ends in the place, which is said once, in front.
+            // The parser's own message ends with the position, which is already shown in front.
             let message = match message.rfind(" at line ") {
                 Some(end) if at.is_some() => message[..end].trim_end_matches(',').to_owned(),
                 _ => message,
@@ -76,7 +76,7 @@ impl Node {
         if problems.is_empty() { Ok(node) } else { Err(ManifestError::new(problems)) }
     }
 
-    /// The tree under `path`. Keys that are no text, or are there twice, become problems.
+    /// Converts the tree under `path`. Keys that are not text, or duplicates, become problems.
     fn of(spanned: Spanned<Raw>, path: &str, problems: &mut Vec<Problem>) -> Self {
         let place = Some(Place::of(&spanned.referenced));
         let value = match spanned.value {
@@ -116,7 +116,7 @@ impl Node {
         entries
     }
 
-    /// Takes over a JSON value, which has no places.
+    /// Converts a JSON value, which has no positions.
     pub(super) fn from_json(value: &serde_json::Value) -> Self {
         let value = match value {
             serde_json::Value::Null => Value::Null,
@@ -146,10 +146,10 @@ impl Place {
     }
 }
 
-/// The largest number up to which every whole one is a float of its own.
+/// The largest number up to which every whole number has a float of its own.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// A float that is a whole number, as some tools write large ones: `1e+06`.
+/// Converts a float that is a whole number, as some tools write large ones: `1e+06`.
 pub(super) fn whole(number: f64) -> Option<u64> {
     (number.fract() == 0.0 && (0.0..=EXACT).contains(&number)).then_some(number as u64)
 }
@@ -157,7 +157,7 @@ pub(super) fn whole(number: f64) -> Option<u64> {
 /// A key, which may be missing, and its value.
 type RawEntry = (Spanned<Option<String>>, Spanned<Raw>);
 
-/// A value as the YAML reader hands it over.
+/// A value as parsed by the YAML library.
 enum Raw {
     Null,
     Flag(bool),

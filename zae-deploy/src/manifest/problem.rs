@@ -1,8 +1,8 @@
-//! Problems of a manifest, with their places.
+//! Problems of a manifest, with their positions.
 
 use std::fmt;
 
-/// A place in a text, both counted from 1.
+/// A position in a text, both parts counted from 1.
 ///
 /// See the [module](crate::manifest) for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,17 +14,17 @@ pub struct Place {
     pub column: u64,
 }
 
-/// One thing that is wrong.
+/// One problem.
 ///
 /// See the [module](crate::manifest) for an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
-    /// The place where it stands; `None` in a document that was not read from text.
+    /// Its position; `None` in a document that was not parsed from text.
     pub place: Option<Place>,
-    /// The keys that lead there, for example `resources.gpt-4.limits.rpm`; empty for the document itself.
+    /// The keys of its path, for example `resources.gpt-4.limits.rpm`; empty for the document itself.
     pub path: String,
-    /// Description of the problem, and of what to do about it.
+    /// Description of the problem, and of the remedy.
     pub message: String,
 }
 
@@ -40,10 +40,10 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with a manifest, in the order of the text; nothing of it was used.
+/// All problems of a manifest, in the order of the text; nothing of it was used.
 ///
-/// Shown one problem a line, as `line:column: path: message`; [`ManifestError::in_file`] puts a file's name in front,
-/// in the way that editors and terminals make a link of.
+/// Displayed with one problem per line, as `line:column: path: message`; [`ManifestError::in_file`] prefixes a file
+/// name, in the form that editors and terminals turn into links.
 ///
 /// See the [module](crate::manifest) for an example.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +63,7 @@ impl ManifestError {
         &self.problems
     }
 
-    /// The same, said of a file.
+    /// Adds the name of the file.
     #[must_use]
     pub fn in_file(self, name: impl Into<String>) -> Self {
         Self { file: Some(name.into()), ..self }

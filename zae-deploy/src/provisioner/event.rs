@@ -1,4 +1,4 @@
-//! The Lambda function: what the command line sends, and what CloudFormation sends.
+//! The Lambda function for events from the command line and from CloudFormation.
 
 use std::{fmt, time::Duration};
 
@@ -10,7 +10,7 @@ use zae_limiter::{NamespaceName, Principal, Repository, RepositoryError, Validat
 use super::{Plan, ProvisionError, Provisioner, resource, respond::Responder, respond::ResponseError};
 use crate::manifest::{Manifest, ManifestError};
 
-/// The provisioner function: a table's client, and the way to CloudFormation.
+/// The provisioner function: a table's client, and the connection to CloudFormation.
 ///
 /// See the [module](crate::provisioner) for an example.
 #[derive(Clone)]
@@ -26,29 +26,29 @@ impl fmt::Debug for Functions {
     }
 }
 
-/// Handling of the namespace `default` where it is not registered yet. Other namespaces must always be.
+/// Handling of the namespace `default` if it is not registered yet. Other namespaces must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unregistered {
     Fail,
     Register,
 }
 
-/// The reason why an event could not be answered.
+/// The reason why an event failed.
 ///
 /// See the [module](crate::provisioner) for an example.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandlerError {
-    /// The manifest is wrong; nothing was changed.
+    /// The manifest is invalid; nothing was changed.
     #[error("the manifest is wrong: {0}")]
     Manifest(#[from] ManifestError),
-    /// A name in the event is wrong; nothing was changed.
+    /// A name in the event is invalid; nothing was changed.
     #[error(transparent)]
     Invalid(#[from] ValidationError),
     /// Planning or applying failed.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
-    /// The id in the event is not the one of the namespace's name.
+    /// The id in the event does not belong to the namespace's name.
     #[error(
         "namespace '{name}' of table {table} has id {actual}, the event says {given}: nothing was changed; leave \
          the id out, or name the namespace that it belongs to"
@@ -58,24 +58,24 @@ pub enum HandlerError {
         name: String,
         /// The table.
         table: String,
-        /// The id that is registered.
+        /// The registered id.
         actual: String,
         /// The id in the event.
         given: String,
     },
-    /// The event asks for something that there is not.
+    /// The event's action is unknown.
     #[error("the event's action is '{0}': it must be plan or apply")]
     Action(String),
-    /// The plan to carry out is none.
+    /// The plan to apply is invalid.
     #[error("the event's `planned` is no plan: {0}; nothing was changed")]
     Planned(#[source] serde_json::Error),
-    /// The function's time was over; applying again finishes the work.
+    /// The function's time was over; applying again completes the work.
     #[error("the function's time was over before everything was applied: give it more time, and apply again")]
     NoTime,
-    /// Applying to a custom resource failed in part.
+    /// Applying a custom resource failed partially.
     #[error("{0}")]
     Incomplete(String),
-    /// CloudFormation could not be told.
+    /// CloudFormation could not be notified.
     #[error(transparent)]
     Response(#[from] ResponseError),
 }
@@ -87,26 +87,27 @@ impl From<RepositoryError> for HandlerError {
 }
 
 impl Functions {
-    /// A function for events that name no table, which then are about `table`.
+    /// Creates a function; `table` is for events that name no table.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         let region = client.config().region().map(ToString::to_string);
         Self { client, table: table.into(), responder: Responder::new(region.as_deref()) }
     }
 
-    /// Functions of a local stack: they answer custom resources at addresses of this machine, and nowhere else.
+    /// Configures it for a local stack: custom resources are answered only at addresses of this machine.
     #[must_use]
     pub fn answering_locally(self) -> Self {
         Self { responder: Responder::local(), ..self }
     }
 
-    /// Answers one event: `{"action": "plan" | "apply", "table_name", "namespace_id", "principal", "manifest",
-    /// "planned"}`, or a custom resource's, which is answered at its `ResponseURL` as well. With `planned`, a plan that
-    /// was answered before, nothing is applied unless the same changes are still to be made. What is not done within
-    /// `time` has failed; telling CloudFormation comes on top of that.
+    /// Handles one event:
+    /// `{"action": "plan" | "apply", "table_name", "namespace_id", "principal", "manifest", "planned"}`, or a custom
+    /// resource's, which is also answered at its `ResponseURL`. With `planned`, an earlier plan, nothing is applied
+    /// unless the changes are still the same. Work that is not done within `time` has failed; notifying CloudFormation
+    /// takes additional time.
     ///
     /// # Errors
-    /// [`HandlerError`], which the function returns to its caller. What CloudFormation was told has been dealt with and
-    /// is no error: it would only make Lambda repeat the work.
+    /// [`HandlerError`], which the function returns to its caller. Failures that CloudFormation was notified of are not
+    /// errors: Lambda would only repeat the work.
     pub async fn handle(&self, event: &Value, time: Duration) -> Result<Value, HandlerError> {
         if event.get("RequestType").is_some() {
             return resource::handle(self, event, time).await;
@@ -147,7 +148,7 @@ impl Functions {
         }
     }
 
-    /// Opens a namespace by its name, which the id (where one is given) must belong to.
+    /// Opens a namespace by its name, which must belong to the id if one is given.
     pub(super) async fn open(
         &self,
         table: &str,

@@ -1,10 +1,10 @@
-//! The owner of what is managed: a custom resource removes only what it declared itself, and gives back what it
+//! The owner of managed limits: a custom resource only removes its own declarations, and restores those that it
 //! replaced.
 //!
-//! CloudFormation deletes a resource in three situations, and its event does not say in which: the resource left its
-//! template, it was replaced (renamed, or moved to another namespace), or the operation that created it is rolled back.
-//! The record of what is managed therefore names the owner of the manifest in force, and the claim that this owner
-//! replaced, until that one is released or can no longer come back.
+//! CloudFormation deletes a resource in three situations, which its event does not distinguish: the resource was
+//! removed from its template, it was replaced (renamed, or moved to another namespace), or the operation that created
+//! it is rolled back. The record of managed limits therefore contains the owner of the current manifest, and the claim
+//! that this owner replaced, until that one is released or can no longer be restored.
 
 use serde_json::Value;
 use zae_limiter::provision::{ManifestClaim, ProvisionerState};
@@ -12,25 +12,25 @@ use zae_limiter::provision::{ManifestClaim, ProvisionerState};
 use super::{Applied, ProvisionError, Provisioner};
 use crate::manifest::Manifest;
 
-/// The longest manifest that is kept, in bytes of JSON: two of them and all names fit into an item.
+/// Maximum length of a manifest that is kept, in bytes of JSON: two of them and all names fit into an item.
 const LONGEST_KEPT: usize = 100_000;
 
 /// The owner of manifests that the command line applies.
 const COMMAND: &str = "command";
 
-/// The owner on whose behalf manifests are applied.
+/// The owner for whom manifests are applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Owner {
-    /// The command line's, and programs'.
+    /// The command line and programs.
     #[default]
     Command,
     /// A custom resource that may have replaced another one.
     Resource(String),
-    /// A custom resource whose earlier operations are over: what it once replaced cannot come back.
+    /// A custom resource whose earlier operations are over: claims that it replaced cannot be restored.
     SettledResource(String),
 }
 
-/// The claims that a record is left with.
+/// The claims in a record after an operation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Claims {
     pub(super) claim: Option<ManifestClaim>,
@@ -44,14 +44,14 @@ impl Claims {
 }
 
 impl Owner {
-    /// A custom resource, by the stack and the name in its template.
+    /// Returns the name of a custom resource: the stack and the name in its template.
     pub(super) fn name(event: &Value) -> Option<String> {
         let text = |name: &str| event.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         Some(format!("{} {}", text("StackId")?, text("LogicalResourceId")?))
     }
 
-    /// The claims once `manifest`, which has `hash`, is applied over `seen`. A command that applies the manifest in
-    /// force takes nothing over.
+    /// Returns the claims after `manifest`, which has `hash`, is applied over `seen`. A command that applies the
+    /// current manifest does not take over ownership.
     pub(super) fn claims(&self, seen: &ProvisionerState, manifest: &Manifest, hash: &str) -> Claims {
         let claim = |owner: &str| {
             let text = Some(manifest.to_json().to_string()).filter(|text| text.len() <= LONGEST_KEPT);
@@ -83,15 +83,15 @@ fn manages(state: &ProvisionerState) -> bool {
 /// The meaning of a record without an owner for a resource that is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unowned {
-    /// The resource's own: another tool, which keeps no owners, created it.
+    /// It belongs to the resource: another tool, which stores no owners, created it.
     Own,
-    /// Somebody else's.
+    /// It belongs to another owner.
     Foreign,
 }
 
 impl Provisioner {
-    /// Ends the management by the resource `name`: removes what it declared, or restores what it replaced. For a
-    /// resource that is not the owner, limits stay as they are.
+    /// Ends the management by the resource `name`: removes its declarations, or restores those it replaced. If the
+    /// resource is not the owner, limits are unchanged.
     pub(super) async fn release(&self, name: Option<&str>, unowned: Unowned) -> Result<Applied, ProvisionError> {
         let seen = self.repository.provisioner_state().await?;
         let own = match &seen.claim {
@@ -114,12 +114,12 @@ impl Provisioner {
             let comparison = self.compare(&manifest, &seen).await?;
             return self.apply_over(&seen, &manifest, comparison, Claims::of(&seen), restored).await;
         }
-        // Its declarations are not known, but all of them are still under management.
+        // Its declarations are unknown, but all of them are still managed.
         self.record(&seen, ProvisionerState { claim, replaced: None, ..seen.clone() }).await?;
         Ok(Applied::default())
     }
 
-    /// Forgets a replaced claim whose owner is released: it no longer comes back.
+    /// Forgets a replaced claim whose owner is released, because it will not be restored.
     async fn forget(&self, seen: &ProvisionerState, name: Option<&str>) -> Result<Applied, ProvisionError> {
         let released = |claim: &ManifestClaim| claim.owner.is_none() || claim.owner.as_deref() == name;
         if seen.replaced.as_ref().is_some_and(released) {

@@ -13,11 +13,11 @@ use super::{
 };
 use crate::{function::with_causes, manifest::Manifest};
 
-/// The id of a resource that was never created. Its deletion must not touch what others manage.
+/// The id of a resource that was never created. Its deletion must not affect what others manage.
 const NEVER_CREATED: &str = "failed";
 
-/// Does what the event asks for and tells CloudFormation, whatever comes of it. An event that wants the answer
-/// elsewhere is not CloudFormation's, and nothing is done for it.
+/// Handles the event and notifies CloudFormation of any outcome. An event with a foreign response URL is not
+/// CloudFormation's, and has no effect.
 pub(super) async fn handle(functions: &Functions, event: &Value, time: Duration) -> Result<Value, HandlerError> {
     let url = event.get("ResponseURL").and_then(Value::as_str);
     url.map_or(Ok(()), |url| functions.responder.check(url))?;
@@ -57,7 +57,7 @@ async fn act(functions: &Functions, event: &Value) -> Result<Done, HandlerError>
     if event.get("RequestType").and_then(Value::as_str) == Some("Delete") {
         let id = physical_id(event).unwrap_or(NEVER_CREATED);
         let applied = match delete(functions, event, table, properties).await {
-            // Its creation failed, perhaps for the same reason; its stack must be able to end.
+            // Its creation failed, perhaps for the same reason; deleting its stack must still be possible.
             Err(error) if id == NEVER_CREATED => {
                 tracing::warn!(error = with_causes(&error), "nothing is known of what was never created");
                 Applied::default()
@@ -81,7 +81,7 @@ async fn act(functions: &Functions, event: &Value) -> Result<Done, HandlerError>
     Ok(Done { id, applied })
 }
 
-/// Removes what the resource declared. Somebody else's limits stay, and so do those of a namespace that is gone.
+/// Removes the resource's declarations. Limits of other owners stay, as do those of a namespace that no longer exists.
 async fn delete(
     functions: &Functions,
     event: &Value,
@@ -101,7 +101,7 @@ async fn delete(
     };
     let unowned = match physical_id(event) {
         Some(NEVER_CREATED) => Unowned::Foreign,
-        // A resource of a namespace that has since been registered again has nothing here.
+        // The namespace has been registered again since, so the resource has nothing here.
         Some(given) if given != id_of(table, &repository) => return Ok(Applied::default()),
         _ => Unowned::Own,
     };
@@ -111,7 +111,7 @@ async fn delete(
     Ok(applied)
 }
 
-/// The id that CloudFormation knows the limits of a namespace by.
+/// Returns CloudFormation's id for the limits of a namespace.
 fn id_of(table: &str, repository: &Repository) -> String {
     format!("{table}/{}/limits-provisioner", repository.namespace_id())
 }
@@ -123,7 +123,7 @@ fn complete(applied: &Applied) -> Result<(), HandlerError> {
     Err(HandlerError::Incomplete(format!("{first}{more}")))
 }
 
-/// The repository for changes in the name of the stack, which is where to look for their author.
+/// Returns the repository for changes in the name of the stack, which then is their author.
 fn acting(repository: Repository, event: &Value) -> Repository {
     let stack = event.get("StackId").and_then(Value::as_str);
     stack.and_then(|stack| repository.acting_as(stack).ok()).unwrap_or(repository)

@@ -1,4 +1,4 @@
-//! Telling CloudFormation how it went.
+//! Notifies CloudFormation of outcomes.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -22,44 +22,44 @@ use crate::function::with_causes;
 
 /// CloudFormation's own limit is 4096 bytes; ids of its own take up to 2 KiB of them.
 const LONGEST_REASON: usize = 1_000;
-/// Bounds the length of an answer, in bytes: CloudFormation accepts no more.
+/// Maximum length of a response, in bytes, which is CloudFormation's limit.
 const LONGEST_BODY: usize = 4_096;
-/// Number of tries to send an answer before giving up; unheard, CloudFormation waits for an hour.
+/// Number of attempts to send a response; without one, CloudFormation waits for an hour.
 const TRIES: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Sends answers to CloudFormation's presigned URLs.
+/// Sends responses to CloudFormation's presigned URLs.
 ///
 /// See the [module](crate::provisioner) for an example.
 #[derive(Clone, Debug)]
 pub struct Responder {
     hosts: Hosts,
-    /// Reads the system's certificates when it is first used: most events are not CloudFormation's.
+    /// Reads the system's certificates on first use: most events are not CloudFormation's.
     connector: Arc<LazyLock<Connector>>,
 }
 
-/// The reason why an answer did not arrive.
+/// The reason why a response did not arrive.
 ///
 /// See the [module](crate::provisioner) for an example.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResponseError {
-    /// The URL in the event is none.
+    /// The URL in the event is invalid.
     #[error("the event's ResponseURL cannot be used: send the event as CloudFormation makes it")]
     Url(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The URL in the event is not CloudFormation's own; nothing was changed, and nothing was sent there.
+    /// The URL in the event is not CloudFormation's own; nothing was changed, and nothing was sent.
     #[error(
         "the event's ResponseURL leads to '{0}', which is not CloudFormation in this region: nothing was changed; \
          send the event as CloudFormation makes it"
     )]
     Foreign(String),
-    /// Nobody answered there.
+    /// There was no response.
     #[error(
         "CloudFormation could not be told the outcome: a function in a VPC needs a way to S3, a gateway endpoint \
          for example"
     )]
     Unreachable(#[source] ConnectorError),
-    /// It was refused.
+    /// The response was rejected.
     #[error(
         "CloudFormation refused the outcome with HTTP status {0}: it waits an hour for one, unless the stack's \
          update is cancelled"
@@ -67,17 +67,18 @@ pub enum ResponseError {
     Refused(u16),
 }
 
-/// The hosts that answers may go to.
+/// The hosts to which responses may be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Hosts {
-    /// The bucket that CloudFormation has for them, by its names in S3.
+    /// CloudFormation's bucket for them, by its names in S3.
     CloudFormation(Vec<String>),
     /// This machine.
     Loopback,
 }
 
 impl Hosts {
-    /// The names of the bucket of `region`. It is named after the region, without its hyphens, and belongs to AWS.
+    /// Returns the names of the bucket of `region`, which is named after the region, without its hyphens, and belongs
+    /// to AWS.
     fn of_region(region: &str) -> Self {
         let bucket = format!("cloudformation-custom-resource-response-{}", region.replace('-', ""));
         let endpoints = [
@@ -90,7 +91,7 @@ impl Hosts {
         Self::CloudFormation(endpoints.map(|endpoint| format!("{bucket}.{endpoint}")).into())
     }
 
-    /// Returns true if a URL with that scheme and authority leads there.
+    /// Returns true if a URL with that scheme and authority is one of them.
     fn have(&self, scheme: &str, authority: &str) -> bool {
         match self {
             Self::CloudFormation(hosts) => scheme == "https" && hosts.iter().any(|host| host == authority),
@@ -110,7 +111,7 @@ pub(super) enum ResourceOutcome<'a> {
     Failed { id: &'a str, reason: &'a str },
 }
 
-/// The document that CloudFormation waits for.
+/// The document that CloudFormation expects.
 #[derive(Debug)]
 pub(super) struct Response(Value);
 
@@ -163,7 +164,7 @@ fn shortened(reason: &str) -> String {
     let reason = reason.trim_end_matches('.');
     let mut short = String::new();
     for character in reason.chars() {
-        // Quotes and the like take more room in JSON than here.
+        // Quotes and similar characters take more room in JSON than here.
         if short.len() + 6 > LONGEST_REASON {
             short.push('…');
             break;
@@ -174,12 +175,12 @@ fn shortened(reason: &str) -> String {
 }
 
 impl Responder {
-    /// Answers CloudFormation in `region`; without one, nobody.
+    /// Sends responses to CloudFormation in `region`; without one, to no host.
     pub(super) fn new(region: Option<&str>) -> Self {
         Self::to(region.map_or(Hosts::CloudFormation(Vec::new()), Hosts::of_region))
     }
 
-    /// Answers at addresses of this machine.
+    /// Sends responses to addresses of this machine.
     pub(super) fn local() -> Self {
         Self::to(Hosts::Loopback)
     }
@@ -189,8 +190,8 @@ impl Responder {
         Self { hosts, connector: Arc::new(LazyLock::new(connector)) }
     }
 
-    /// Checks that an answer may go to `url`. Whoever invokes the function chooses it, so a name that only looks like
-    /// CloudFormation's is not enough.
+    /// Checks that a response may be sent to `url`. The caller of the function chooses it, so a name that merely
+    /// resembles CloudFormation's is not enough.
     pub(super) fn check(&self, url: &str) -> Result<(), ResponseError> {
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

@@ -1,12 +1,12 @@
-//! Exact refill: what a limit has gained since its last refill, as a fraction that never rounds a millitoken away.
+//! Exact refill: the gain of a limit since its last refill, as a fraction that never rounds a millitoken away.
 //!
-//! With *e* milliseconds since `rf`, a limit that gains `refill` millitokens per `period` milliseconds has gained `(e ·
-//! refill + fraction) / period` millitokens; the remainder of the division is the next `fraction`. All of it is integer
-//! arithmetic in 128 bits, so the sum of many small refills equals one large refill. That matters for a slow limit
-//! beside a busy one: a limit of one token a day gains 0.000 011 5 millitokens per millisecond, and shares `rf` with a
-//! limit that moves it hundreds of times a second.
+//! *e* milliseconds after `rf`, a limit with `refill` millitokens per `period` milliseconds has gained
+//! `(e · refill + fraction) / period` millitokens; the remainder of the division is the next `fraction`. All of it is
+//! integer arithmetic in 128 bits, so the sum of many small refills equals one large refill. That matters for a slow
+//! limit beside a busy one: a limit of one token a day gains 0.000 011 5 millitokens per millisecond, and shares `rf`
+//! with a limit that moves it hundreds of times a second.
 //!
-//! In numbers, for a limit of 10 tokens a minute (refill 10 000, period 60 000), credited every 10 ms:
+//! For example, a limit of 10 tokens a minute (refill 10 000, period 60 000), credited every 10 ms:
 //!
 //! | at | e · refill + fraction | whole | fraction |
 //! |---|---|---|---|
@@ -14,17 +14,18 @@
 //! | 20 | 100 000 + 40 000 | 2 | 20 000 |
 //! | 30 | 100 000 + 20 000 | 2 | 0 |
 //!
-//! Five millitokens in 30 ms, which is the rate. Rounded down each time without a fraction it would be three, and the
-//! limit would refill at 60 % of what is configured (invariant I1b).
+//! Five millitokens in 30 ms, which is the rate. Rounding down each time without a fraction would credit three, and the
+//! limit would refill at 60 % of its configured rate (invariant I1b).
 //!
 //! # Why it is exact
 //!
 //! Let `F` be the fraction before. `e · refill + F = whole · period + fraction`, with `0 ≤ fraction < period`. Summed
-//! over any number of credits the fractions cancel: the whole millitokens credited in a time t are `(t · refill + F₀ −
-//! F) / period`, so never more than the rate gives, and less than one millitoken below it. Floating point would not do:
-//! the error of a sum depends on how it is cut, and two clients would compute different conditions from the same item.
+//! over any number of credits the fractions cancel: the whole millitokens credited in a time t are
+//! `(t · refill + F₀ − F) / period`, which is never more than the rate, and less than one millitoken below it. Floating
+//! point is not an option: the error of a sum would depend on how it is split, and two clients would compute different
+//! conditions from the same item.
 //!
-//! The largest product is of an elapsed time of 63 bits and an amount of 63 bits, which 128 bits hold.
+//! The largest product is of an elapsed time of 63 bits and an amount of 63 bits, which fits into 128 bits.
 
 use super::{Params, clamp};
 
@@ -36,7 +37,7 @@ use super::{Params, clamp};
 pub(crate) struct Accrual {
     /// Whole mt gained.
     pub(crate) whole: i64,
-    /// The rest, in 1/period mt; less than the period.
+    /// The remainder, in 1/period mt; less than the period.
     pub(crate) fraction: i64,
 }
 
@@ -45,17 +46,17 @@ impl Accrual {
     /// before.
     pub(crate) fn between(params: Params, last_refill: i64, now: i64, fraction: i64) -> Self {
         let period = i128::from(params.period.max(1));
-        // A neighbour may have changed the period without knowing of the fraction; never let it grow past one mt.
+        // A neighbour may have changed the period without updating the fraction; never let it exceed one mt.
         let fraction = i128::from(fraction).clamp(0, period - 1);
         let elapsed = (i128::from(now) - i128::from(last_refill)).max(0);
         let total = elapsed * i128::from(params.refill.max(0)) + fraction;
         Self { whole: clamp(total / period), fraction: clamp(total % period) }
     }
 
-    /// Whole mt gained, a started one included.
+    /// Returns the whole mt gained, rounded up.
     ///
-    /// Used for bounds that must not be passed: a bucket is called full as soon as a started millitoken would pass the
-    /// ceiling.
+    /// Used for bounds that must not be passed: a bucket counts as full as soon as a started millitoken would exceed
+    /// the capacity.
     pub(crate) fn rounded_up(self) -> i64 {
         self.whole.saturating_add(i64::from(self.fraction > 0))
     }

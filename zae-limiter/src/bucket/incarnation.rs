@@ -1,39 +1,39 @@
-//! A stamp that tells one creation of a bucket from another: [`Incarnation`].
+//! A stamp that identifies one creation of a bucket: [`Incarnation`].
 //!
 //! A refund subtracts from a bucket what an earlier write took from it. If the bucket was deleted and created again in
-//! between, the new one is full and owes nothing. So each creation draws a stamp, `z_inc`, and a refund carries as a
-//! condition the stamp of the bucket that its tokens came from. Buckets that other clients created have none, which is
-//! a value like any other. 64 random bits suffice: only buckets of one key that succeed each other must differ.
+//! between, the new one is full and owes nothing. So each creation draws a stamp, `z_inc`, and a refund is conditional
+//! on the stamp of the bucket that its tokens came from. Buckets created by other clients have none, which is a value
+//! like any other. 64 random bits suffice: only successive buckets of one key must differ.
 //!
-//! Not in the key, because the reference writes the same keys, and not a version that counts up, because there is
-//! nothing left to count from when the item is gone.
+//! It is not in the key, because the Python package writes the same keys, and not a counter, because nothing is left to
+//! count from when the item is gone.
 //!
 //! Example: a lease takes 50 tokens from a bucket of incarnation `3f…`. An operator deletes the entity; the next
-//! acquire creates the bucket full, as `9a…`. Rolled back, the lease's refund is conditioned on `3f…`, fails, and is
-//! dropped: the new bucket never gave those tokens.
+//! acquire creates the bucket full, as `9a…`. When the lease is rolled back, its refund is conditional on `3f…`, fails,
+//! and is dropped: the new bucket never granted those tokens.
 
 use std::{fmt, sync::Arc};
 
 use crate::random::Random;
 
-/// A stamp that tells one creation of a bucket from another.
+/// A stamp that identifies one creation of a bucket.
 ///
-/// Every grant carries it, so the ones that are drawn here are numbers: copied without counting references.
+/// Every grant carries it, so the ones drawn here are numbers, which are copied without reference counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Incarnation {
     /// 64 random bits, written as 16 hexadecimal digits.
     Drawn(u64),
-    /// Whatever else an item says.
+    /// Any other value on an item.
     Other(Arc<str>),
 }
 
 impl Incarnation {
-    /// One that no bucket had before.
+    /// Draws a new one.
     pub(crate) fn draw() -> Self {
         Self::drawn_from(&Random::default())
     }
 
-    /// The same, where `random` decides.
+    /// Draws a new one from `random`.
     pub(crate) fn drawn_from(random: &Random) -> Self {
         Self::Drawn(random.bits())
     }

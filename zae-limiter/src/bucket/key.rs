@@ -1,6 +1,6 @@
-//! The place of one bucket item.
+//! Identifies one bucket item.
 //!
-//! Shards of a bucket are items of their own with their own lanes; shard 0 is the one that every acquire starts from.
+//! Shards of a bucket are items of their own with their own lanes; every acquire starts from shard 0.
 
 use std::{
     fmt,
@@ -12,11 +12,11 @@ use crate::model::name::{EntityId, ResourceName};
 /// Identifies one bucket item: an entity's shard of a resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct BucketKey {
-    /// The entity that is limited.
+    /// The entity to limit.
     pub(crate) entity: EntityId,
-    /// The resource that it is limited for.
+    /// The resource.
     pub(crate) resource: ResourceName,
-    /// The shard, 0 unless a reference client has sharded the bucket.
+    /// The shard, 0 unless a Python client has sharded the bucket.
     pub(crate) shard: u32,
 }
 
@@ -27,7 +27,7 @@ impl fmt::Display for BucketKey {
 }
 
 impl BucketKey {
-    /// A number that tells it from most others.
+    /// Returns a hash that distinguishes it from most others.
     pub(crate) fn short_hash(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.hash(&mut hasher);

@@ -1,5 +1,5 @@
-//! The shared vectors of the reference's arithmetic (`tests/vectors/bucket.json`). Where a vector says that 0.17.0
-//! answers differently, 0.17.0 is right.
+//! The shared vectors of the Python package's arithmetic (`tests/vectors/bucket.json`). If a vector notes that 0.17.0
+//! differs, 0.17.0 is right.
 
 use serde_json::Value;
 
@@ -16,14 +16,14 @@ const VECTORS: &str = include_str!("../../tests/vectors/bucket.json");
 struct State {
     /// Balance, in mt; negative in debt.
     tokens: i64,
-    /// When it was last refilled, in epoch ms.
+    /// Time of the last refill, in epoch ms.
     last_refill: i64,
-    /// The parameters it refills by.
+    /// The parameters of its refill.
     params: Params,
 }
 
 impl State {
-    /// The balance and refill instant at `now`. A clock that went backwards changes nothing.
+    /// Returns the balance and refill instant at `now`. A clock that went backwards changes nothing.
     fn refilled(self, now: i64) -> Self {
         let Params { capacity, refill, period } = self.params;
         let unchanged = Self { tokens: self.tokens.min(capacity), ..self };
@@ -40,17 +40,17 @@ impl State {
         Self { tokens: clamp(tokens), last_refill: clamp(i128::from(self.last_refill) + used), ..self }
     }
 
-    /// Whole tokens at `now`, rounded down: −1 mt is −1 token.
+    /// Returns the whole tokens at `now`, rounded down: −1 mt is −1 token.
     fn available(self, now: i64) -> i64 {
         self.refilled(now).tokens.div_euclid(MILLI)
     }
 
-    /// Ms until `needed` tokens are there; 0 when they are.
+    /// Returns the ms until `needed` tokens are available; 0 if they are.
     fn wait_for(self, needed: u64, now: i64) -> u128 {
         self.params.wait_ms(self.missing(needed, now))
     }
 
-    /// Mt that `needed` tokens are short of at `now`; negative when there are more.
+    /// Returns the missing mt of `needed` tokens at `now`; negative if there are more.
     fn missing(self, needed: u64, now: i64) -> i64 {
         clamp(i128::from(needed) * i128::from(MILLI) - i128::from(self.refilled(now).tokens))
     }
@@ -72,7 +72,8 @@ fn state(value: &Value) -> State {
     }
 }
 
-/// A wait as the reference tells it: it rounds down and adds one ms, so one too many where nothing was to be rounded.
+/// Returns a wait as the Python package reports it: it rounds down and adds one ms, which is one too many if nothing
+/// was rounded.
 fn seconds(params: Params, deficit: i64) -> f64 {
     let wait = params.wait_ms(deficit);
     let even = wait > 0 && (i128::from(deficit) * i128::from(params.period)) % i128::from(params.refill) == 0;
@@ -179,7 +180,7 @@ fn every_vector_holds() {
     let mut failures = Vec::new();
     for vector in vectors {
         let answer = answer(vector["fn"].as_str().unwrap(), &vector["input"]);
-        // A division by zero in the reference is "nothing changes" here.
+        // A division by zero in the Python package means "nothing changes" here.
         let ours_is_total = vector["raises"] == "ZeroDivisionError" && vector["fn"] == "refill_bucket";
         let holds = match (vector.get("upstream_0_17_0"), vector.get("raises")) {
             (Some(newest), _) => answer.as_ref() == Some(newest),

@@ -1,37 +1,37 @@
-//! Refill instants that lie further ahead than clocks may differ: [`Watch`].
+//! Refill instants that are further ahead than clocks may differ: [`Watch`].
 //!
-//! A process whose clock is years ahead leaves a refill instant that nobody else reaches for years. Such an instant is
-//! believed for one full refill F and [`MAX_SKEW_MS`] from when it was first seen, and only as long as it does not
-//! move: in that time the bucket gained nothing, which pays for all that the clock ahead can have credited too early.
-//! Then the next write that refills sets it to now, under the condition that it still is what was watched. While it
-//! does move, the process that moves it refills the bucket, and there is nothing to repair.
+//! A process whose clock is years ahead leaves a refill instant that no other process reaches for years. Such an
+//! instant is accepted for one full refill F and [`MAX_SKEW_MS`] from its first observation, as long as it does not
+//! move: in that time the bucket gained nothing, which compensates for everything that the fast clock can have credited
+//! too early. The next write that refills then sets it to now, on the condition that it is still the observed one.
+//! While it does move, the process that moves it refills the bucket, and there is nothing to repair.
 //!
-//! In numbers: 100 tokens a minute, so F = 60 s. At 12:00:00 a clock that is an hour ahead empties the bucket and
-//! writes `rf` = 13:00:00. A neighbour sees it at 12:00:05 and notes `z_ahead` = (13:00:00, since 12:00:05). Until
-//! 12:01:15 the bucket is taken for what it says, which is empty. Then a write sets `rf` to now, and the bucket refills
-//! at its rate. The wrong clock has credited at most one capacity too early, and one capacity (60 s) and ten seconds
-//! were not credited.
+//! For example, with 100 tokens a minute, F = 60 s. At 12:00:00 a clock that is an hour ahead empties the bucket and
+//! writes `rf` = 13:00:00. A neighbour sees it at 12:00:05 and records `z_ahead` = (13:00:00, since 12:00:05). Until
+//! 12:01:15 the stored state is used, which is empty. Then a write sets `rf` to now, and the bucket refills at its
+//! rate. The wrong clock has credited at most one capacity too early, and one capacity (60 s) and ten seconds were not
+//! credited.
 //!
-//! The note is on the item and not in memory, so that processes that come and go agree since when, and one that starts
-//! at 12:02 need not wait again. It names the instant that it is about: a note about another one is void.
+//! The record is on the item and not in memory, so that all processes agree on its start, and one that starts at 12:02
+//! need not wait again. It contains the instant that it is about: a record about another instant is void.
 
 use crate::bucket::image::{Image, LimitImage};
 
-/// Bounds the difference between clocks, in ms: each is held to the store's, within three seconds. A refill instant
-/// that is further ahead than this and one full refill is not believed.
+/// Bounds the difference between clocks, in ms: each is kept within three seconds of the store's. A refill instant that
+/// is further ahead than this and one full refill is rejected.
 pub(crate) const MAX_SKEW_MS: i64 = 10_000;
 
-/// A refill instant that lies too far ahead, and since when it is known not to have moved.
+/// A refill instant that is too far ahead, and the time since which it has not moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Watch {
     /// The instant, in epoch ms.
     pub(crate) refill: i64,
-    /// When it was first seen, in epoch ms.
+    /// Time of the first observation, in epoch ms.
     pub(crate) since: i64,
 }
 
 impl Image {
-    /// The refill instant that accrual starts from, as it is to be believed at `now` (epoch ms).
+    /// Returns the refill instant from which accrual starts at `now` (epoch ms).
     pub(crate) fn refill_at(&self, now: i64) -> i64 {
         let stored = self.last_refill;
         if stored <= now {
@@ -44,20 +44,19 @@ impl Image {
         }
     }
 
-    /// Returns the note that a write at `now` has to make. It tells later writers since when the refill instant has not
-    /// moved.
+    /// Returns the record that a write at `now` has to make. It shows later writers since when the refill instant has
+    /// not moved.
     pub(crate) fn to_watch(&self, now: i64) -> Option<Watch> {
         let disputed = self.last_refill > now && self.last_refill.saturating_sub(now) > self.horizon();
         (disputed && self.watched(now).is_none()).then_some(Watch { refill: self.last_refill, since: now })
     }
 
-    /// The note on the item, where it is of this refill instant and of a clock that can be ours.
+    /// Returns the record on the item, if it is about this refill instant and its time is plausible.
     fn watched(&self, now: i64) -> Option<Watch> {
         self.watch.filter(|watch| watch.refill == self.last_refill && watch.since <= now.saturating_add(MAX_SKEW_MS))
     }
 
-    /// Bounds how far ahead a refill instant is believed, in ms: the longest time that one of the limits takes to fill,
-    /// plus the skew.
+    /// Returns how far ahead a refill instant is accepted, in ms: the longest fill time of any limit, plus the skew.
     fn horizon(&self) -> i64 {
         let kinds = self.limits.iter().filter_map(LimitImage::kind);
         kinds.map(|kind| kind.fill_ms()).max().unwrap_or(0).saturating_add(MAX_SKEW_MS)

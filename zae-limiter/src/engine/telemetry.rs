@@ -1,10 +1,10 @@
-//! Everything that is counted about acquires, in one place. `docs/operations.md` has the same table for people, and
+//! All metrics about acquires, in one place. `docs/operations.md` has the same table for people, and
 //! `tests/acquire/observability.rs` compares the two.
 //!
-//! Three rules. No label holds an entity, a resource or anything else that grows with the customers: a metric has as
-//! many series as there are limits' names, and no more. Counts of tokens are rounded up, so a counter of losses never
-//! says less than was lost. And a grant from a reserve touches no metric at all: a lane counts its grants in plain
-//! integers and reports them when its worker next runs.
+//! Three rules. No label contains an entity, a resource or anything else that grows with the customers: a metric has at
+//! most as many series as there are limit names. Counts of tokens are rounded up, so a counter of losses never
+//! understates them. And a grant from a reserve touches no metric at all: a lane counts its grants in plain integers
+//! and reports them when its worker next runs.
 
 use std::{sync::Once, time::Duration};
 
@@ -22,7 +22,7 @@ const ACQUIRES: &str = "zae_acquires_total";
 const REFUSALS: &str = "zae_refusals_total";
 /// Labels: `kind`.
 const WRITES: &str = "zae_store_writes_total";
-/// From sending to the answer.
+/// From sending to the response.
 const WRITE_SECONDS: &str = "zae_store_write_seconds";
 /// Whole units, rounded up for each write.
 const WRITE_UNITS: &str = "zae_store_write_units_total";
@@ -30,13 +30,13 @@ const WRITE_UNITS: &str = "zae_store_write_units_total";
 const READS: &str = "zae_store_reads_total";
 /// Labels: `reason`.
 const RETRIES: &str = "zae_store_retries_total";
-/// One value for each round.
+/// One value per round.
 const ROUND_TRIPS: &str = "zae_round_trips";
-/// One value for each write that was done.
+/// One value per successful write.
 const BATCH: &str = "zae_batch_size";
-/// One value for each ask.
+/// One value per ask.
 const QUEUE_SECONDS: &str = "zae_queue_seconds";
-/// One value for each settlement.
+/// One value per settlement.
 const FLUSH_SECONDS: &str = "zae_settlement_delay_seconds";
 /// 0 while the machine's clock agrees with the store's.
 const SKEW: &str = "zae_clock_skew_seconds";
@@ -53,38 +53,38 @@ const OVER: &str = "zae_over_admission_tokens_total";
 /// Labels: `cause`, `limit`.
 const UNDER: &str = "zae_under_admission_tokens_total";
 
-/// Tells the recorder what the names mean, once per process.
+/// Describes the metrics to the recorder, once per process.
 pub(crate) fn describe() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let counters = [
-            (ACQUIRES, Unit::Count, "acquires, by how they ended"),
-            (REFUSALS, Unit::Count, "refused acquires, by who said no"),
-            (WRITES, Unit::Count, "writes of buckets, by what became of them"),
+            (ACQUIRES, Unit::Count, "acquires by outcome"),
+            (REFUSALS, Unit::Count, "refused acquires by source"),
+            (WRITES, Unit::Count, "bucket writes by result"),
             (WRITE_UNITS, Unit::Count, "write units that DynamoDB counted, indexes included"),
             (
                 READS,
                 Unit::Count,
-                "reads of buckets before a write, where reserves of several processes want the same tokens",
+                "reads of buckets before a write, if reserves of several processes compete for the same tokens",
             ),
-            (RETRIES, Unit::Count, "writes that had to be sent again, by why"),
+            (RETRIES, Unit::Count, "writes that were sent again, by reason"),
             (LATE, Unit::Count, "answers to writes after their deadline, by outcome"),
             (LOST, Unit::Count, "adjustments and refunds that could not be written"),
             (RESERVE_GRANTS, Unit::Count, "grants from tokens debited ahead"),
-            (RESERVE_TOKENS, Unit::Count, "tokens debited ahead, by what became of them"),
+            (RESERVE_TOKENS, Unit::Count, "tokens debited ahead, and the fate of the unused ones"),
             (OVER, Unit::Count, "tokens granted beyond what the table had, by cause"),
-            (UNDER, Unit::Count, "tokens taken from the table that nobody was granted, by cause"),
+            (UNDER, Unit::Count, "tokens taken from the table in vain, by cause"),
         ];
         for (name, unit, text) in counters {
             metrics::describe_counter!(name, unit, text);
         }
         metrics::describe_gauge!(SKEW, Unit::Seconds, "seconds by which this machine's clock is ahead of DynamoDB's");
         let histograms = [
-            (WRITE_SECONDS, Unit::Seconds, "how long a write took"),
-            (ROUND_TRIPS, Unit::Count, "writes that a batch needed until everybody in it was answered"),
+            (WRITE_SECONDS, Unit::Seconds, "duration of a write"),
+            (ROUND_TRIPS, Unit::Count, "writes until every acquire of a batch was answered"),
             (BATCH, Unit::Count, "acquires served by one write"),
-            (QUEUE_SECONDS, Unit::Seconds, "how long an acquire waited for its bucket's turn"),
-            (FLUSH_SECONDS, Unit::Seconds, "how long a settlement waited for its write to begin"),
+            (QUEUE_SECONDS, Unit::Seconds, "wait of an acquire for its bucket's turn"),
+            (FLUSH_SECONDS, Unit::Seconds, "wait of a settlement until its write began"),
         ];
         for (name, unit, text) in histograms {
             metrics::describe_histogram!(name, unit, text);
@@ -97,15 +97,15 @@ pub(crate) fn describe() {
 pub(crate) enum Ending {
     /// Tokens were taken, from the table or a reserve.
     Granted,
-    /// The limiter said no: not yet, never, or disabled.
+    /// The limiter refused: not yet, never, or disabled.
     Refused,
-    /// Neither yes nor no: a wrong request or setup.
+    /// An error: an invalid request or configuration.
     Error,
-    /// Granted under `Allow` while the store was away.
+    /// Granted under `Allow` while the store was unavailable.
     Blind,
-    /// Granted from this process's share while the store was away.
+    /// Granted from this process's share while the store was unavailable.
     Local,
-    /// Refused because the store was away.
+    /// Refused because the store was unavailable.
     Unavailable,
 }
 
@@ -126,7 +126,7 @@ impl Ending {
 /// Counts acquires of one outcome.
 pub(crate) fn acquires(ending: Ending, count: u64) {
     match ending {
-        // Most of them: with a literal, nothing is put together for them.
+        // The most frequent case: a literal, so that no key is built.
         Ending::Granted => counter!(ACQUIRES, "outcome" => "granted").increment(count),
         _ => counter!(ACQUIRES, "outcome" => ending.as_str()).increment(count),
     }
@@ -135,13 +135,13 @@ pub(crate) fn acquires(ending: Ending, count: u64) {
 /// The source of a refusal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Refuser {
-    /// The answer to a write.
+    /// The response to a write.
     Store,
-    /// An answer of a moment ago.
+    /// A recent response.
     Memory,
     /// A bucket known to be nearly empty, in reserve mode.
     Ration,
-    /// This process's own share, while the store is away.
+    /// This process's own share, while the store is unavailable.
     Share,
 }
 
@@ -156,7 +156,7 @@ pub(crate) fn refused(by: Refuser) {
     counter!(REFUSALS, "by" => by).increment(1);
 }
 
-/// One write.
+/// Records one write.
 pub(crate) fn wrote(kind: &'static str, units: f64, took: Duration) {
     counter!(WRITES, "kind" => kind).increment(1);
     histogram!(WRITE_SECONDS).record(took.as_secs_f64());
@@ -164,7 +164,7 @@ pub(crate) fn wrote(kind: &'static str, units: f64, took: Duration) {
     counter!(WRITE_UNITS).increment(units.ceil() as u64);
 }
 
-/// One read of a bucket before its write.
+/// Records one read of a bucket before its write.
 pub(crate) fn looked() {
     counter!(READS).increment(1);
 }
@@ -174,18 +174,18 @@ pub(crate) fn again(reason: &'static str) {
     counter!(RETRIES, "reason" => reason).increment(1);
 }
 
-/// The outcome of a write whose answer came after its deadline.
+/// The outcome of a write whose response came after its deadline.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum LateAnswer {
-    /// It was done; what it took goes back.
+    /// It was done; the tokens it took go back.
     Done,
-    /// It certainly was not done; what it settles is settled again.
+    /// It certainly was not done; its settlements are queued again.
     NotDone,
-    /// It never came.
+    /// The response never came.
     Never,
 }
 
-/// Counts an answer that came after its deadline, or not at all.
+/// Counts a response that came after its deadline, or not at all.
 pub(crate) fn late(answer: LateAnswer) {
     let outcome = match answer {
         LateAnswer::Done => "done",
@@ -195,22 +195,22 @@ pub(crate) fn late(answer: LateAnswer) {
     counter!(LATE, "outcome" => outcome).increment(1);
 }
 
-/// Records how many asks one write served.
+/// Records the number of asks that one write served.
 pub(crate) fn served(count: usize) {
     histogram!(BATCH).record(count as f64);
 }
 
-/// Records how many writes a round took.
+/// Records the number of writes in a round.
 pub(crate) fn answered(round_trips: u32) {
     histogram!(ROUND_TRIPS).record(f64::from(round_trips));
 }
 
-/// Records how long each ask of a round has waited for it.
+/// Records the wait of each ask of a round.
 pub(crate) fn queued(waits: impl ExactSizeIterator<Item = Duration>) {
     waited(QUEUE_SECONDS, waits);
 }
 
-/// Records how long each settlement of a round has waited for it.
+/// Records the wait of each settlement of a round.
 pub(crate) fn settling(waits: impl ExactSizeIterator<Item = Duration>) {
     waited(FLUSH_SECONDS, waits);
 }
@@ -223,16 +223,16 @@ fn waited(name: &'static str, waits: impl ExactSizeIterator<Item = Duration>) {
     }
 }
 
-/// Grants from a reserve that were not counted one by one.
+/// Grants from a reserve that were not counted individually.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Grants {
-    /// Buckets that were taken from.
+    /// Number of buckets taken from.
     pub(crate) targets: u64,
-    /// Of them, those that were the last thing an acquire needed.
+    /// Of these, those that completed an acquire.
     pub(crate) acquires: u64,
 }
 
-/// Grants from a reserve since the last report: counted here, and not one by one, because they are to cost nothing.
+/// Reports the grants from a reserve since the last report, which are counted in bulk because each must cost nothing.
 pub(crate) fn reserve_grants(grants: Grants) {
     if grants.targets > 0 {
         counter!(RESERVE_GRANTS).increment(grants.targets);
@@ -249,7 +249,7 @@ pub(crate) enum ReserveFlow {
     Debited,
     /// They went back unused.
     Returned,
-    /// They were too old to go back.
+    /// They were too old to be returned.
     Forfeited,
 }
 
@@ -265,10 +265,10 @@ pub(crate) fn reserve_tokens<'a>(what: ReserveFlow, amounts: impl IntoIterator<I
     }
 }
 
-/// Why more was granted than the table had.
+/// The reason why more was granted than the table had.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Over {
-    /// Granted without asking.
+    /// Granted without consulting the store.
     Blind,
     /// Granted from this process's share.
     Local,
@@ -286,10 +286,10 @@ pub(crate) fn over(cause: Over, limit: &LimitName, amount: i64) {
     count(OVER, "cause", cause, limit, amount);
 }
 
-/// Why less was granted than the table gave.
+/// The reason why less was granted than taken.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Under {
-    /// The outcome of a write is unknown; it counts as done, and nobody was granted what it took.
+    /// The outcome of a write is unknown; it counts as done, and its tokens were taken in vain.
     UnknownWrite,
     /// A refund could not be written, or its outcome is unknown.
     LostRefund,
@@ -297,7 +297,7 @@ pub(crate) enum Under {
     Forfeited,
 }
 
-/// Counts mt taken from the table that nobody was granted.
+/// Counts mt taken from the table in vain.
 pub(crate) fn under(cause: Under, limit: &LimitName, amount: i64) {
     let cause = match cause {
         Under::UnknownWrite => "unknown_write",
@@ -307,7 +307,7 @@ pub(crate) fn under(cause: Under, limit: &LimitName, amount: i64) {
     count(UNDER, "cause", cause, limit, amount);
 }
 
-/// Counts `amount` mt as whole tokens, a started one included.
+/// Counts `amount` mt as whole tokens, rounded up.
 fn count(name: &'static str, label: &'static str, value: &'static str, limit: &LimitName, amount: i64) {
     let tokens = u64::try_from(amount).unwrap_or(0).div_ceil(MILLI.unsigned_abs());
     if tokens > 0 {
@@ -315,13 +315,13 @@ fn count(name: &'static str, label: &'static str, value: &'static str, limit: &L
     }
 }
 
-/// Counts and logs settlements that are given up.
+/// Counts and logs abandoned settlements.
 pub(crate) fn settlements_lost(count: usize, error: &RepositoryError) {
     counter!(LOST).increment(count as u64);
     tracing::warn!(error = %error, settlements = count, "settlements may be lost");
 }
 
-/// Tells that this machine's clock is corrected by `ahead_ms`, or no longer (0).
+/// Reports that this machine's clock is corrected by `ahead_ms`, or no longer (0).
 pub(crate) fn clock_skew(ahead_ms: i64) {
     gauge!(SKEW).set(ahead_ms as f64 / 1_000.0);
     if ahead_ms == 0 {
@@ -331,7 +331,7 @@ pub(crate) fn clock_skew(ahead_ms: i64) {
     }
 }
 
-/// Tells of a refill instant that lies too far ahead: when it is first noted, and when it is reset.
+/// Logs a refill instant that is too far ahead: when it is first recorded, and when it is reset.
 pub(crate) fn clock_ahead(key: &BucketKey, before: &Image, after: &Image, now: i64) {
     let BucketKey { entity, resource, shard } = key;
     if after.watch.is_some() && after.watch != before.watch {

@@ -1,11 +1,11 @@
-//! The audit trail: who changed what, kept as long as the retention says.
+//! The audit trail: changes and their authors, kept for the configured retention.
 //!
-//! Events are parts of the transactions that make the changes, wherever one transaction can hold both, so that no
-//! change goes without an event. Their ids are ULIDs that rise within this process, also within a millisecond; across
-//! processes they are as far apart as their clocks.
+//! Events are parts of the transactions that make the changes, wherever one transaction can contain both, so that no
+//! change happens without an event. Their ids are ULIDs that increase within this process, even within a millisecond;
+//! the order across processes is as accurate as their clocks.
 //!
-//! The retention is the builder's, else the one stored with the system's defaults, else 90 days. It decides an event's
-//! `ttl` when it is written: a later change does not move those that are there.
+//! The retention is the builder's, otherwise the one stored with the system's defaults, otherwise 90 days. It
+//! determines an event's `ttl` when it is written: a later change does not affect existing events.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -28,16 +28,16 @@ use crate::{
     },
 };
 
-/// Retention of events when none is set, in days.
+/// Default retention of events, in days.
 const DEFAULT_RETENTION_DAYS: u32 = 90;
-/// Time that a stored retention is cached, in ms: a change is seen within this time.
+/// Time that a stored retention is cached, in ms.
 const RETENTION_CACHED_MS: i64 = 60_000;
 
-/// The last event id of this process. Ids of one process rise strictly, also within a millisecond and also when the
-/// clock is set back, so that listings keep the order in which changes were made.
+/// The last event id of this process. Ids of one process increase strictly, even within a millisecond and after the
+/// clock was set back, so that listings keep the order of changes.
 static LAST_ID: Mutex<Ulid> = Mutex::new(Ulid::nil());
 
-/// A ULID that is larger than all of this process so far.
+/// Returns a ULID larger than all previous ones of this process.
 fn next_id(now_ms: i64) -> String {
     let now_ms = u64::try_from(now_ms).unwrap_or(0);
     let mut last = LAST_ID.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,7 +54,7 @@ fn next_id(now_ms: i64) -> String {
 /// The retention of a repository's audit events.
 #[derive(Debug, Default)]
 pub(crate) struct AuditRetention {
-    /// Said in code; otherwise the namespace's system configuration says it.
+    /// The builder's setting; `None` for the namespace's system configuration.
     configured: Option<u32>,
     /// The namespace's setting, as it was last read.
     stored: Mutex<Option<Stored>>,
@@ -65,23 +65,23 @@ pub(crate) struct AuditRetention {
 struct Stored {
     /// Days that events are kept.
     days: u32,
-    /// When it was read, epoch ms.
+    /// Time of the read, epoch ms.
     read_at_ms: i64,
 }
 
 impl AuditRetention {
-    /// `days` from the builder, or what is stored in the namespace.
+    /// Uses `days` from the builder, or the retention stored in the namespace.
     pub(crate) fn new(days: Option<u32>) -> Self {
         Self { configured: days, stored: Mutex::new(None) }
     }
 
-    /// The retention, if it was read a moment ago.
+    /// Returns the cached retention, if it is recent.
     fn cached(&self, now_ms: i64) -> Option<u32> {
         let stored = (*self.stored.lock().unwrap_or_else(PoisonError::into_inner))?;
         (0..RETENTION_CACHED_MS).contains(&(now_ms - stored.read_at_ms)).then_some(stored.days)
     }
 
-    /// Keeps what was read.
+    /// Caches the retention.
     fn remember(&self, days: u32, now_ms: i64) {
         let stored = Stored { days, read_at_ms: now_ms };
         *self.stored.lock().unwrap_or_else(PoisonError::into_inner) = Some(stored);
@@ -89,10 +89,11 @@ impl AuditRetention {
 }
 
 impl Repository {
-    /// The event of a change, as a part of the transaction that makes the change: neither happens without the other.
+    /// Creates the event of a change, as a part of the transaction that makes the change: neither happens without the
+    /// other.
     ///
-    /// Without a principal the event says that nobody is known: who owns the AWS credentials is not looked up, because
-    /// that would add a call to another service to every change.
+    /// Without a principal, the event has no author: the owner of the AWS credentials is not looked up, because that
+    /// would add a call to another service to every change.
     pub(crate) async fn audit_part(
         &self,
         target: &AuditTarget,
@@ -107,7 +108,7 @@ impl Repository {
         Ok(TransactPart::Put(audit::encode(self.ns(), &event), Expression::default()))
     }
 
-    /// The retention from code, memory or table, in that order; else 90 days.
+    /// Returns the retention from code, memory or table, in that order; otherwise 90 days.
     async fn audit_retention_days(&self) -> Result<u32, RepositoryError> {
         let retention = &self.inner.audit;
         let now_ms = self.now_ms();
@@ -122,16 +123,16 @@ impl Repository {
         Ok(days)
     }
 
-    /// The latest changes to `target`, newest first: at most `limit`, and only those older than the event `start`
-    /// where one is given.
+    /// Returns the latest changes to `target`, newest first: at most `limit`, and only those older than the event
+    /// `start` if it is given.
     ///
     /// Cancel safe: it only reads.
     ///
-    /// [`AuditPage::next`] is the `start` of the following page. Changes to default limits are found under
-    /// [`AuditTarget::Resource`] and [`AuditTarget::System`]. Events disappear when their retention is over.
+    /// [`AuditPage::next`] is the `start` of the following page. Changes to default limits have the targets
+    /// [`AuditTarget::Resource`] and [`AuditTarget::System`]. Events disappear when their retention ends.
     ///
     /// # Errors
-    /// [`RepositoryError::Invalid`] when `limit` is 0 or `start` is no event id, [`RepositoryError::Store`] when the
+    /// [`RepositoryError::Invalid`] if `limit` is 0 or `start` is not an event id, [`RepositoryError::Store`] if the
     /// table cannot be read.
     ///
     /// ```

@@ -1,12 +1,12 @@
-//! Reading the audit trail: of one target, from its partition; of the whole namespace, by way of the index over all its
+//! Reads the audit trail: of one target, from its partition; of the whole namespace, through the index over all its
 //! items.
 //!
-//! Ids are ULIDs: 48 bits of milliseconds, then random ones, written so that text sorts by time. So "since" and "until"
-//! become bounds of ids, and a page is continued by the id of its last event.
+//! Ids are ULIDs: 48 bits of milliseconds, then random ones, written so that text sorts by time. "Since" and "until"
+//! therefore become bounds of ids, and the next page continues after the id of the last event.
 //!
-//! The trail of one target is a partition in that order, and a page costs what it shows. That of the whole namespace
-//! has no such order: the index lists events by target. A page of it reads the keys of all events, keeps the newest
-//! thousand in a sorted set, and fetches those. That is for an operator's question, not for a service.
+//! The trail of one target is a partition in that order, and the cost of a page depends on its size. The index over the
+//! whole namespace lists events by target instead. A page of it reads the keys of all events, keeps the newest thousand
+//! in a sorted set, and fetches those. It is meant for an operator's queries, not for a service.
 
 use std::collections::BTreeSet;
 
@@ -21,11 +21,11 @@ use crate::{
     wire::{audit, keys, values::get_s},
 };
 
-/// Minimum number of events of a namespace that are looked at together: the index has no order of time, so each look
+/// Minimum number of events of a namespace that are fetched together: the index is not ordered by time, so each fetch
 /// reads all of the trail's keys in it.
 const LOOK: u32 = 1_000;
 
-/// The part of the trail that is asked for, as ids: they sort by time.
+/// The requested part of the trail, as ids, which sort by time.
 #[derive(Clone, Debug)]
 struct QuerySpan {
     /// Only ids below.
@@ -35,7 +35,7 @@ struct QuerySpan {
 }
 
 impl QuerySpan {
-    /// Turns times into ids.
+    /// Converts times to ids.
     fn of(query: &AuditQuery) -> Result<Self, ValidationError> {
         let first_of = |ms: i64| Ulid::from_parts(u64::try_from(ms).unwrap_or(0), 0).to_string();
         let given = query.before.as_deref().map(event_id).transpose()?;
@@ -48,22 +48,23 @@ impl QuerySpan {
         self.before.as_deref().is_none_or(|before| id < before) && !self.is_over(id)
     }
 
-    /// Returns true if `id` and all before it are too old.
+    /// Returns true if `id` and all earlier ones are too old.
     fn is_over(&self, id: &str) -> bool {
         self.since.as_deref().is_some_and(|since| id < since)
     }
 }
 
 impl Repository {
-    /// The events that `query` asks for, newest first. [`AuditPage::next`] is the `before` of the following page.
+    /// Returns the events that `query` selects, newest first. [`AuditPage::next`] is the `before` of the following
+    /// page.
     ///
     /// Cancel safe: it only reads.
     ///
-    /// Those of the whole namespace are found through an index, which lags behind by moments, and which has no order of
-    /// time: each page reads the keys of all events that are kept.
+    /// Events of the whole namespace are found through an index, which lags slightly and is not ordered by time: each
+    /// page reads the keys of all stored events.
     ///
     /// # Errors
-    /// [`RepositoryError::Invalid`] when the limit is 0 or `before` is no event id, [`RepositoryError::Store`] when the
+    /// [`RepositoryError::Invalid`] if the limit is 0 or `before` is not an event id, [`RepositoryError::Store`] if the
     /// table cannot be read.
     ///
     /// ```
@@ -86,7 +87,7 @@ impl Repository {
         }
     }
 
-    /// A page of one target's trail.
+    /// Reads a page of one target's trail.
     async fn audit_of(
         &self,
         target: &AuditTarget,
@@ -98,7 +99,7 @@ impl Repository {
         let mut read = Query::table(pk)
             .prefix(keys::AUDIT_PREFIX)
             .order(Order::Descending)
-            // One more than asked for tells whether there is a next page; few of those read may meet the conditions.
+            // One more than requested shows if there is a next page; few of those read may meet the conditions.
             .limit(if query.is_plain() { query.limit.saturating_add(1) } else { LOOK })
             .start(start);
         let mut page = AuditPage::default();
@@ -114,7 +115,7 @@ impl Repository {
         }
     }
 
-    /// A page of the whole namespace's trail.
+    /// Reads a page of the whole namespace's trail.
     async fn audit_of_all(&self, query: &AuditQuery, mut span: QuerySpan) -> Result<AuditPage, RepositoryError> {
         let look = usize::try_from(query.limit).unwrap_or(usize::MAX).saturating_add(1).max(LOOK as usize);
         let mut page = AuditPage::default();
@@ -130,7 +131,7 @@ impl Repository {
         }
     }
 
-    /// The keys of the namespace's newest events in `span`, at most so many, newest first.
+    /// Reads the keys of the namespace's newest events in `span`, at most `most`, newest first.
     async fn newest_events(&self, span: &QuerySpan, most: usize) -> Result<Vec<Key>, RepositoryError> {
         let mut newest: BTreeSet<(String, String)> = BTreeSet::new();
         let mut read = Query::index("GSI4", self.ns()).prefix(keys::pk_audit(self.ns(), ""));
@@ -153,18 +154,18 @@ impl Repository {
     }
 }
 
-/// The event's id, from its key.
+/// Returns the event's id, from its key.
 fn id_of(item: &Item) -> Option<&str> {
     get_s(item, "SK")?.strip_prefix(keys::AUDIT_PREFIX)
 }
 
-/// Reads an event of whatever target it names.
+/// Decodes an event of any target.
 fn decode(item: &Item) -> Option<AuditEvent> {
     let target = get_s(item, "entity_id")?.parse().ok()?;
     audit::decode(&target, item)
 }
 
-/// Cuts a page that has more than was asked for, and says where the next one begins.
+/// Truncates a page with more events than requested, and sets the start of the next one.
 fn cut(page: &mut AuditPage, query: &AuditQuery) -> bool {
     let wanted = usize::try_from(query.limit).unwrap_or(usize::MAX);
     if page.events.len() <= wanted {

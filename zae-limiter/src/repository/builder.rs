@@ -1,8 +1,8 @@
-//! Opening a table: [`RepositoryBuilder`].
+//! Opens a table: [`RepositoryBuilder`].
 //!
-//! Opening is where mistakes are found: names are validated, the version record is compared, the namespace must be in
-//! use, and a missing table names the command that creates it. So a repository that exists can be used, and acquires do
-//! not check any of that again, except that the namespace is still in use, once a minute.
+//! Mistakes are detected when a table is opened: names are validated, the version record is compared, the namespace
+//! must be in use, and the error for a missing table names the command that creates it. An existing repository is
+//! therefore usable, and acquires do not repeat these checks, except that the namespace is still in use, once a minute.
 //!
 //! | | table | namespace `default` | another namespace |
 //! |---|---|---|---|
@@ -29,22 +29,22 @@ use crate::{
     model::status::StoredPolicy,
 };
 
-/// The stack when neither the caller nor `ZAEL_STACK` names one.
+/// The stack if neither the caller nor `ZAEL_STACK` names one.
 pub const DEFAULT_STACK: &str = "limiter";
-/// The namespace when neither the caller nor `ZAEL_NAMESPACE` names one.
+/// The namespace if neither the caller nor `ZAEL_NAMESPACE` names one.
 pub const DEFAULT_NAMESPACE: &str = "default";
 /// Lifetime of an idle bucket of default limits, in fill times.
 const DEFAULT_TTL_MULTIPLIER: u32 = 7;
 
-/// The parts that are created where they are missing.
+/// The parts that are created if they are missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Missing {
     /// Nothing.
     Fail,
-    /// The namespace `default` of a table that is there, and the table's version record.
+    /// The namespace `default` of an existing table, and the table's version record.
     #[default]
     Default,
-    /// The table, and whatever namespace is asked for.
+    /// The table, and any namespace.
     Create,
 }
 
@@ -67,19 +67,19 @@ enum Missing {
 /// ```
 #[must_use = "a builder does nothing until it is built"]
 pub struct RepositoryBuilder {
-    /// The stack's name, unchecked.
+    /// The stack's name, not validated.
     stack: Option<String>,
-    /// The namespace's name, unchecked.
+    /// The namespace's name, not validated.
     namespace: Option<String>,
-    /// The region, if the caller gave one.
+    /// The region, if the caller passed one.
     region: Option<String>,
-    /// The endpoint, if the caller gave one.
+    /// The endpoint, if the caller passed one.
     endpoint_url: Option<String>,
-    /// The place of the table.
+    /// The location of the table.
     place: StoreChoice,
     /// The parts that may be created.
     missing: Missing,
-    /// The one that makes a missing stack.
+    /// Creates a missing stack.
     provisioner: Option<Arc<dyn Provisioner>>,
     /// The wall clock.
     clock: Arc<dyn Clock>,
@@ -106,7 +106,7 @@ impl fmt::Debug for RepositoryBuilder {
 }
 
 impl RepositoryBuilder {
-    /// Starts with the defaults that each setter names.
+    /// Starts with the defaults documented at each setter.
     fn new() -> Self {
         Self {
             stack: None,
@@ -126,48 +126,48 @@ impl RepositoryBuilder {
         }
     }
 
-    /// The stack, and so the table. Otherwise `ZAEL_STACK`, otherwise [`DEFAULT_STACK`].
+    /// Sets the stack, which is also the table. Default: `ZAEL_STACK`, otherwise [`DEFAULT_STACK`].
     pub fn stack(mut self, name: impl AsRef<str>) -> Self {
         self.stack = Some(name.as_ref().to_owned());
         self
     }
 
-    /// The namespace. Otherwise `ZAEL_NAMESPACE`, otherwise [`DEFAULT_NAMESPACE`].
+    /// Sets the namespace. Default: `ZAEL_NAMESPACE`, otherwise [`DEFAULT_NAMESPACE`].
     pub fn namespace(mut self, name: impl AsRef<str>) -> Self {
         self.namespace = Some(name.as_ref().to_owned());
         self
     }
 
-    /// The AWS region. Otherwise, or when it is empty, the one that every AWS tool would use.
+    /// Sets the AWS region. By default, or if it is empty, it is resolved as by every AWS tool.
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.region = Some(region.into());
         self
     }
 
-    /// Another DynamoDB than AWS's own, for example `http://localhost:8000`. On this machine it needs neither a region
-    /// nor credentials. Otherwise, or when it is empty, the one that every AWS tool would use.
+    /// Sets another DynamoDB than AWS's own, for example `http://localhost:8000`. On this machine it needs neither a
+    /// region nor credentials. By default, or if it is empty, it is resolved as by every AWS tool.
     pub fn endpoint_url(mut self, url: impl Into<String>) -> Self {
         self.endpoint_url = Some(url.into());
         self
     }
 
-    /// A client made elsewhere; region and endpoint are then its own.
+    /// Uses an existing client, with its own region and endpoint.
     ///
-    /// Its timeouts should fit inside an acquire's deadline. Writes that add tokens are sent once, whatever it says
-    /// about retries.
+    /// Its timeouts should fit into an acquire's deadline. Writes that add tokens are sent once, regardless of its
+    /// retries.
     pub fn client(mut self, client: Client) -> Self {
         self.place = StoreChoice::Client(client);
         self
     }
 
-    /// A table in this process's memory, gone with it. Table and namespace are created.
+    /// Uses a table in this process's memory, which is lost when it ends. Table and namespace are created.
     #[cfg(feature = "embedded")]
     pub fn embedded(mut self) -> Self {
         self.place = StoreChoice::Memory;
         self.create_table()
     }
 
-    /// A table in the file `path`, which is created if it is missing. Table and namespace are created, too.
+    /// Uses a table in the file `path`, which is created if it is missing. Table and namespace are created, too.
     ///
     /// One process at a time: the file is a database of its own, not a server.
     ///
@@ -191,7 +191,7 @@ impl RepositoryBuilder {
         self.create_table()
     }
 
-    /// A table in `store`. Table and namespace are created if they are missing.
+    /// Uses a table in `store`. Table and namespace are created if they are missing.
     #[cfg(feature = "embedded")]
     pub fn embedded_store(mut self, store: &EmbeddedStore) -> Self {
         self.place = StoreChoice::Store(store.clone());
@@ -205,45 +205,44 @@ impl RepositoryBuilder {
         self
     }
 
-    /// Creates nothing at all, not even the namespace `default` in a table that nobody has opened yet. For tools that
-    /// look.
+    /// Creates nothing at all, not even the namespace `default` in a new table. For tools that only read.
     pub fn must_exist(mut self) -> Self {
         self.missing = Missing::Fail;
         self
     }
 
-    /// Makes the stack with `provisioner` if its table is missing, or brings it to what is declared; then the namespace
-    /// `default` is registered where it is missing, and the one asked for where the stack is new.
+    /// Creates the stack with `provisioner` if its table is missing, or updates it to the declared state; then the
+    /// namespace `default` is registered if it is missing, and the requested one if the stack is new.
     pub fn provisioner(mut self, provisioner: impl Provisioner + 'static) -> Self {
         self.provisioner = Some(Arc::new(provisioner));
         self
     }
 
-    /// Another clock than the system's.
+    /// Replaces the system's clock.
     ///
-    /// Tests give a [`ManualClock`](crate::ManualClock). The system's clock is held to DynamoDB's by the limiter; other
-    /// clocks are believed unless they ask for the same ([`Clock::follows_store`]).
+    /// Tests use a [`ManualClock`](crate::ManualClock). The limiter corrects the system's clock by DynamoDB's; other
+    /// clocks are trusted unless they request the same ([`Clock::follows_store`]).
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Sets how long stored limits are remembered, 60 s by default; zero reads them every time. Changes made through
-    /// this repository are seen at once.
+    /// Sets the time for which stored limits are cached, 60 s by default; zero reads them every time. Changes made
+    /// through this repository take effect at once.
     ///
-    /// Each entity and resource in use costs one batch read of six small items for each such time and process: 1000
-    /// active keys and 60 s are about 17 batch reads a second. A longer time makes changes from elsewhere slower to
-    /// arrive; a deleted namespace is served for as long, too.
+    /// Each entity and resource in use costs one batch read of six small items per cache time and process: 1000 active
+    /// keys and 60 s are about 17 batch reads a second. With a longer time, changes from elsewhere take effect later; a
+    /// deleted namespace is also served for that long.
     pub fn config_cache_ttl(mut self, ttl: Duration) -> Self {
         self.settings.config_cache_ttl = ttl;
         self
     }
 
-    /// Sets the lifetime of an idle bucket of default limits, in fill times: 7 by default; 0 keeps buckets for ever.
+    /// Sets the lifetime of an idle bucket of default limits, in fill times: 7 by default; 0 keeps buckets forever.
     ///
     /// A bucket that takes a minute to fill is then removed seven minutes after its last write, or when its debt is
-    /// paid, whichever is later. Removing costs nothing and creates no tokens, as such a bucket is full; without it,
-    /// every address that ever called keeps an item.
+    /// paid, whichever is later. Removal costs nothing and creates no tokens, because such a bucket is full; without
+    /// it, an item would remain for every address that ever called.
     pub fn bucket_ttl_multiplier(mut self, times: u32) -> Self {
         self.settings.bucket_ttl_multiplier = times;
         self
@@ -255,7 +254,7 @@ impl RepositoryBuilder {
         self
     }
 
-    /// Stores what acquires of this namespace do while the table cannot be reached, for all clients.
+    /// Stores the policy for acquires of this namespace while the table is unreachable, for all clients.
     pub fn on_unavailable(mut self, policy: StoredPolicy) -> Self {
         self.on_unavailable = Some(policy);
         self
@@ -263,20 +262,20 @@ impl RepositoryBuilder {
 }
 
 impl Repository {
-    /// Starts choosing a table.
+    /// Creates a builder.
     pub fn builder() -> RepositoryBuilder {
         RepositoryBuilder::new()
     }
 
     /// Opens a namespace of a deployed stack. The stack is `ZAEL_STACK` or `limiter`; an empty `namespace` stands for
-    /// `ZAEL_NAMESPACE` or `default`. Region, endpoint, credentials and proxies are those that every AWS tool would
-    /// use, see [`aws`](crate::aws).
+    /// `ZAEL_NAMESPACE` or `default`. Region, endpoint, credentials and proxies are resolved as by every AWS tool, see
+    /// [`aws`](crate::aws).
     ///
-    /// A missing table or namespace is an error that names the command which creates it; only `default` is registered
-    /// where it is missing, since every stack has it. [`RepositoryBuilder::must_exist`] does without that, too.
+    /// A missing table or namespace is an error that names the command to create it; only `default` is registered if it
+    /// is missing, because every stack has it. [`RepositoryBuilder::must_exist`] prevents that, too.
     ///
     /// # Errors
-    /// As [`RepositoryBuilder::build`].
+    /// See [`RepositoryBuilder::build`].
     ///
     /// ```no_run
     /// # async fn open() -> Result<(), zae_limiter::RepositoryError> {
@@ -289,19 +288,19 @@ impl Repository {
         Self::builder().namespace(namespace).build().await
     }
 
-    /// A table of its own in this process's memory, for development and tests.
+    /// Opens a table in this process's memory, for development and tests.
     ///
     /// # Errors
-    /// As [`RepositoryBuilder::build`].
+    /// See [`RepositoryBuilder::build`].
     #[cfg(feature = "embedded")]
     pub async fn embedded() -> Result<Self, RepositoryError> {
         Self::builder().embedded().build().await
     }
 
-    /// A table in the file `path`; what is written survives a restart.
+    /// Opens a table in the file `path`; its data survives a restart.
     ///
     /// # Errors
-    /// As [`RepositoryBuilder::build`].
+    /// See [`RepositoryBuilder::build`].
     #[cfg(feature = "embedded")]
     pub async fn embedded_at(path: impl Into<PathBuf>) -> Result<Self, RepositoryError> {
         Self::builder().embedded_at(path).build().await

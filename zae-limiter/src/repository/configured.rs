@@ -1,7 +1,7 @@
-//! The resources that have default limits, from memory: [`Repository::configured_resources`].
+//! A cache of the resources that have default limits: [`Repository::configured_resources`].
 //!
-//! A layer that takes the resource's name from the request must not let clients make up names: each would be a bucket.
-//! It accepts those that have default limits, and asks here for every request, so the answer is a set in memory.
+//! A layer that takes the resource's name from the request must not let clients invent names, because each would be a
+//! bucket. It accepts those that have default limits, and checks for every request, so the result is a set in memory.
 
 use std::{collections::HashSet, pin::Pin, sync::Arc};
 
@@ -13,34 +13,34 @@ use crate::{
     model::name::{NamespaceId, ResourceName},
 };
 
-/// After a failed refresh, the names read earlier are believed for so long before the next try, in ms.
+/// Time for which the previous names are used after a failed refresh before the next attempt, in ms.
 const RETRY_MS: i64 = 1_000;
 
-/// The names as they were last read.
+/// The names as last read.
 #[derive(Clone, Debug)]
 pub(crate) struct Configured {
     /// The names.
     names: Arc<HashSet<ResourceName>>,
-    /// Epoch ms from which on they are to be read again.
+    /// Time from which they have to be read again, epoch ms.
     due: i64,
-    /// When they were read, epoch ms: a clock that was set back makes them old.
+    /// Time of the read, epoch ms: they are outdated after a clock was set back.
     read_at: i64,
-    /// The changes made before they were read.
+    /// Number of changes made before the read.
     seen: u64,
 }
 
-/// The end of a refresh.
+/// The result of a refresh.
 type Refreshed = Result<CompResult<NamespaceId, Configured>, RepositoryError>;
 
 impl Repository {
-    /// The resources that have default limits, as [`resources_with_defaults`](Repository::resources_with_defaults)
-    /// reads them, from memory where they were read within the time of the configuration cache
-    /// ([`config_cache_ttl`](crate::RepositoryBuilder::config_cache_ttl)). A change made through this repository and
-    /// its clones is seen at once.
+    /// Returns the resources that have default limits, as
+    /// [`resources_with_defaults`](Repository::resources_with_defaults) reads them, from memory if they were read
+    /// within the configuration cache's time ([`config_cache_ttl`](crate::RepositoryBuilder::config_cache_ttl)). A
+    /// change made through this repository and its clones takes effect at once.
     ///
     /// Cancel safe: it only reads.
     ///
-    /// Concurrent misses read once. Where the table cannot be read, names read earlier are still believed.
+    /// Concurrent misses share one read. If the table cannot be read, the previous names are still used.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -56,7 +56,7 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be read and never was.
+    /// [`RepositoryError::Store`] if the table cannot be read and never was.
     pub async fn configured_resources(&self) -> Result<Arc<HashSet<ResourceName>>, RepositoryError> {
         let known = self.resolutions();
         if let Some(configured) = known.configured.get(self.namespace_id()).await
@@ -65,7 +65,7 @@ impl Repository {
             return Ok(configured.names);
         }
         let entry = known.configured.entry_by_ref(self.namespace_id());
-        // Boxed and without its type: it is rare, and would make the futures of all who ask large.
+        // Boxed and type-erased: it is rare, and would enlarge the futures of all callers.
         type Refreshing<'a> = Pin<Box<dyn Future<Output = Refreshed> + Send + 'a>>;
         let refreshed: Refreshing<'_> = Box::pin(entry.and_try_compute_with(|entry| async {
             let earlier = entry.map(moka::Entry::into_value);
@@ -94,9 +94,9 @@ impl Repository {
         }
     }
 
-    /// Returns true while the names may be believed.
+    /// Returns true while the names may be used.
     fn still_configured(&self, configured: &Configured) -> bool {
-        // A clock that was set back makes them old, not eternal.
+        // After a clock was set back they are outdated, not eternal.
         let young = (configured.read_at..configured.due).contains(&self.now_ms());
         young && !self.resolutions().changes().of_everything_since(configured.seen)
     }

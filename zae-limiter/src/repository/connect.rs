@@ -1,10 +1,10 @@
-//! The client that a repository's table is reached by.
+//! Creates the client for a repository's table.
 //!
-//! One function for all ways: AWS as the environment describes it, a client of the caller's, or an embedded store.
-//! After it nobody knows which it was.
+//! One function covers all cases: AWS according to the environment, a client of the caller's, or an embedded store. The
+//! rest of the code does not depend on the choice.
 //!
-//! A client that the caller brings is used as it is. Otherwise the environment decides as for every AWS tool, which
-//! takes the feature `aws`; without it, and without an embedded store, there is nothing to connect to.
+//! A client passed by the caller is used unchanged. Otherwise the environment decides as for every AWS tool, which
+//! requires the feature `aws`; without it, and without an embedded store, there is nothing to connect to.
 
 #[cfg(feature = "embedded")]
 use std::path::PathBuf;
@@ -21,30 +21,31 @@ use crate::error::{ValidationError, ValidationReason};
 #[cfg(feature = "embedded")]
 use crate::{embedded::EmbeddedStore, store::rejected};
 
-/// Maximum duration of one attempt. Acquires cut theirs shorter; this is for reading configuration and for management.
+/// Maximum duration of one attempt. Acquires bound theirs more tightly; this is for reading configuration and for
+/// management.
 #[cfg(feature = "aws")]
 const ATTEMPT: Duration = Duration::from_secs(3);
 
-/// The place of the table.
+/// The location of the table.
 #[derive(Default)]
 pub(super) enum StoreChoice {
-    /// AWS, or an endpoint that the environment or the caller names.
+    /// AWS, or an endpoint set by the environment or the caller.
     #[default]
     Aws,
-    /// A client made elsewhere.
+    /// An existing client.
     Client(Client),
-    /// An embedded store that is gone with the process.
+    /// An embedded store that is lost with the process.
     #[cfg(feature = "embedded")]
     Memory,
     /// An embedded store in a file.
     #[cfg(feature = "embedded")]
     File(PathBuf),
-    /// An embedded store made elsewhere.
+    /// An existing embedded store.
     #[cfg(feature = "embedded")]
     Store(EmbeddedStore),
 }
 
-/// Returns the client that `choice` stands for.
+/// Returns the client for `choice`.
 pub(super) async fn connect(
     choice: StoreChoice,
     region: Option<String>,
@@ -56,7 +57,7 @@ pub(super) async fn connect(
         StoreChoice::Memory => Ok(EmbeddedStore::memory()?.client()),
         #[cfg(feature = "embedded")]
         StoreChoice::File(path) => {
-            // Opening means waiting for the disk.
+            // Opening waits for the disk.
             let opened = tokio::task::spawn_blocking(move || EmbeddedStore::at(path)).await;
             Ok(opened.map_err(|error| rejected("open", error))??.client())
         }

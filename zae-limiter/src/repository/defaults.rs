@@ -1,7 +1,7 @@
-//! Limits that hold for whoever has none of their own: of one resource, and of the whole namespace.
+//! Default limits: of one resource, and of the whole namespace.
 //!
-//! Unlike an entity's limits, defaults are not applied to buckets at once: they may concern every bucket of the
-//! namespace. Acquires bring each bucket in line when they next use it.
+//! Unlike an entity's limits, defaults are not applied to buckets at once, because they may concern every bucket of the
+//! namespace. Acquires update each bucket when they next use it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -24,10 +24,10 @@ use crate::{
 };
 
 impl Repository {
-    /// Stores a resource's default limits, in place of all that were there. Buckets are brought in line by the acquires
-    /// that next use them, at the latest when the cache time is over.
+    /// Stores a resource's default limits, replacing existing ones. Acquires update each bucket when they next use it,
+    /// at the latest after the cache time.
     ///
-    /// Cancel safe: a dropped call has stored all or nothing.
+    /// Cancel safe: a dropped call has stored everything or nothing.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -45,8 +45,8 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Unsupported`] when the stored limits use a feature of newer clients, which replacing them
-    /// would undo.
+    /// [`RepositoryError::Unsupported`] if the stored limits use a feature of newer clients, which replacing them would
+    /// undo.
     pub async fn set_resource_defaults(
         &self,
         resource: impl IntoName<ResourceName>,
@@ -57,7 +57,7 @@ impl Repository {
         self.replace_config(ConfigLevel::Resource(resource), Some(limits), None).await.map(drop)
     }
 
-    /// A resource's default limits, in the order of their names; `None` when it has none.
+    /// Returns a resource's default limits, in the order of their names; `None` if it has none.
     ///
     /// Cancel safe: it only reads.
     ///
@@ -75,7 +75,7 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Malformed`] or [`RepositoryError::Unsupported`] when the stored limits cannot be read.
+    /// [`RepositoryError::Malformed`] or [`RepositoryError::Unsupported`] if the stored limits cannot be read.
     pub async fn resource_defaults(
         &self,
         resource: impl IntoName<ResourceName>,
@@ -87,12 +87,12 @@ impl Repository {
         }
     }
 
-    /// Removes a resource's default limits, and answers whether there were any.
+    /// Removes a resource's default limits, and returns if there were any.
     ///
-    /// Cancel safe: a dropped call has written all or nothing.
+    /// Cancel safe: a dropped call has written everything or nothing.
     ///
     /// # Errors
-    /// [`RepositoryError::Unsupported`] when they use a feature of newer clients.
+    /// [`RepositoryError::Unsupported`] if they use a feature of newer clients.
     pub async fn delete_resource_defaults(
         &self,
         resource: impl IntoName<ResourceName>,
@@ -102,7 +102,7 @@ impl Repository {
         Ok(removed.is_some())
     }
 
-    /// The resources that have default limits, in order.
+    /// Returns the resources that have default limits, in order.
     ///
     /// Cancel safe: it only reads.
     ///
@@ -122,7 +122,7 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be read.
+    /// [`RepositoryError::Store`] if the table cannot be read.
     pub async fn resources_with_defaults(&self) -> Result<Vec<ResourceName>, RepositoryError> {
         let key = Key::new(keys::pk_system(self.ns()), keys::sk_resources());
         let registry = self.store().get(&key, Consistency::Strong).await?.unwrap_or_default();
@@ -132,13 +132,13 @@ impl Repository {
         Ok(names)
     }
 
-    /// Stores the namespace's default limits and its policy for acquires while the table cannot be reached, in place of
-    /// what was there: a part that is `None` is removed. Limits alone can be given as they are.
+    /// Stores the namespace's default limits and its policy for acquires while the table is unreachable, replacing
+    /// existing ones: a part that is `None` is removed. Limits alone can be passed directly.
     ///
-    /// Cancel safe: a dropped call has written all or nothing.
+    /// Cancel safe: a dropped call has written everything or nothing.
     ///
     /// # Errors
-    /// [`RepositoryError::Unsupported`] when the stored limits use a feature of newer clients.
+    /// [`RepositoryError::Unsupported`] if the stored limits use a feature of newer clients.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -158,7 +158,8 @@ impl Repository {
         self.replace_config(ConfigLevel::System, limits.as_ref(), on_unavailable).await.map(drop)
     }
 
-    /// The namespace's default limits, in the order of their names, and its policy; neither when nothing is stored.
+    /// Returns the namespace's default limits, in the order of their names, and its policy; neither if nothing is
+    /// stored.
     ///
     /// Cancel safe: it only reads.
     ///
@@ -176,17 +177,17 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Malformed`] or [`RepositoryError::Unsupported`] when they cannot be read.
+    /// [`RepositoryError::Malformed`] or [`RepositoryError::Unsupported`] if they cannot be read.
     pub async fn system_defaults(&self) -> Result<SystemDefaults, RepositoryError> {
         let Some(config) = self.config(ConfigLevel::System).await? else { return Ok(SystemDefaults::default()) };
         let StoredConfig { limits, on_unavailable, .. } = config.supported()?;
         Ok(SystemDefaults { limits, on_unavailable })
     }
 
-    /// Removes the namespace's default limits and its policy, and answers whether there were any. How long audit events
-    /// are kept stays as it is.
+    /// Removes the namespace's default limits and its policy, and returns if there were any. The retention of audit
+    /// events is unchanged.
     ///
-    /// Cancel safe: a dropped call has written all or nothing.
+    /// Cancel safe: a dropped call has written everything or nothing.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -202,13 +203,13 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Unsupported`] when they use a feature of newer clients.
+    /// [`RepositoryError::Unsupported`] if they use a feature of newer clients.
     pub async fn delete_system_defaults(&self) -> Result<bool, RepositoryError> {
         let removed = self.remove_config(ConfigLevel::System, Trail::Own).await?;
         Ok(removed.is_some())
     }
 
-    /// Stores what a builder was told, where it differs from what is stored.
+    /// Stores the builder's settings that differ from the stored ones.
     pub(super) async fn keep_settings(
         &self,
         on_unavailable: Option<StoredPolicy>,

@@ -8,7 +8,7 @@ use crate::{
     wire::{config::StoredConfig, expression::Key, keys},
 };
 
-/// The items of the levels, the strongest first.
+/// Returns the items of the levels, in order of precedence.
 pub(super) fn level_keys(ns: &str, entity: &str, resource: &str) -> [(ConfigSource, Key); 4] {
     let own = |scope: &str| Key::new(keys::pk_entity(ns, entity), keys::sk_entity_config(scope));
     [
@@ -20,10 +20,10 @@ pub(super) fn level_keys(ns: &str, entity: &str, resource: &str) -> [(ConfigSour
 }
 
 impl Repository {
-    /// Everything that the levels have stored for an entity and a resource, the strongest first, as it is now.
+    /// Reads everything that is stored at the levels for an entity and a resource, in order of precedence.
     ///
     /// # Errors
-    /// [`RepositoryError::Malformed`] for an item that makes no sense.
+    /// [`RepositoryError::Malformed`] for a malformed item.
     pub(crate) async fn levels(
         &self,
         entity: &EntityId,

@@ -1,9 +1,9 @@
 //! Limits of entities: for one resource, or as the default for all others.
 //!
 //! A scope is a resource, or all resources without limits of their own ([`LimitScope::Default`]). Setting limits
-//! replaces those of the scope as a whole, writes an audit event with it, and then brings the entity's buckets in line:
-//! otherwise an idle bucket would be shown, and used by clients of the reference, with its old limits until it is next
-//! written. This library's own writes carry the parameters that apply.
+//! replaces those of the scope as a whole, writes an audit event in the same transaction, and then updates the entity's
+//! buckets: otherwise an idle bucket would be displayed, and used by Python clients, with its old limits until its next
+//! write. This crate's own writes contain the parameters that apply.
 //!
 //! Entities with limits are listed by an index, and scopes by a registry of counts that the same transactions keep.
 
@@ -21,7 +21,7 @@ use crate::{
     wire::{Item, config::ConfigLevel, keys, values::get_s},
 };
 
-/// Some of the entities that have limits of their own.
+/// A page of entities that have limits of their own.
 ///
 /// ```
 /// use zae_limiter::{EntityId, LimitScope, Repository, RepositoryError};
@@ -41,14 +41,14 @@ pub struct EntityPage {
 }
 
 impl Repository {
-    /// Stores an entity's limits for a scope, in place of all that were there.
+    /// Stores an entity's limits for a scope, replacing existing ones.
     ///
-    /// Existing buckets are brought in line at once, all shards of them: what was gained until now counts under the old
-    /// limits. A dropped call has stored all or nothing, but may not have reached the buckets; the next acquires do.
+    /// All shards of existing buckets are updated at once: refill until now counts under the old limits. A dropped call
+    /// has stored everything or nothing, but may not have reached the buckets; the next acquires do.
     ///
     /// # Errors
-    /// [`RepositoryError::Unsupported`] when the stored limits use a feature of newer clients, which replacing them
-    /// would undo.
+    /// [`RepositoryError::Unsupported`] if the stored limits use a feature of newer clients, which replacing them would
+    /// undo.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -75,8 +75,8 @@ impl Repository {
         self.apply_limits(entity, scope, before.as_ref()).await
     }
 
-    /// An entity's own limits for a scope, in the order of their names; `None` when it has none. What applies when it
-    /// has none is for [`RateLimiter::limits_for`](crate::RateLimiter::limits_for) to say.
+    /// Returns an entity's own limits for a scope, in the order of their names; `None` if it has none. For the limits
+    /// that then apply, see [`RateLimiter::limits_for`](crate::RateLimiter::limits_for).
     ///
     /// Cancel safe: it only reads.
     ///
@@ -94,7 +94,7 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Malformed`] or [`RepositoryError::Unsupported`] when the stored limits cannot be read.
+    /// [`RepositoryError::Malformed`] or [`RepositoryError::Unsupported`] if the stored limits cannot be read.
     pub async fn limits(
         &self,
         entity: impl IntoName<EntityId>,
@@ -107,10 +107,10 @@ impl Repository {
         }
     }
 
-    /// Removes an entity's own limits for a scope, and answers whether there were any. Buckets go over to the limits
-    /// that hold now, and lose those that no longer do; without any, they stay as they are until they lapse.
+    /// Removes an entity's own limits for a scope, and returns if there were any. Buckets are updated to the limits
+    /// that then apply; if there are none, they are unchanged until they expire.
     ///
-    /// Cancel safe in the way of [`Repository::set_limits`].
+    /// As cancel safe as [`Repository::set_limits`].
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -126,7 +126,7 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Unsupported`] when they use a feature of newer clients.
+    /// [`RepositoryError::Unsupported`] if they use a feature of newer clients.
     pub async fn delete_limits(
         &self,
         entity: impl IntoName<EntityId>,
@@ -139,8 +139,8 @@ impl Repository {
         Ok(true)
     }
 
-    /// Entities with limits of their own for a scope, by id: at most `limit` of them, after those of the page that
-    /// answered `cursor` as its `next`. Read from an index, which lags behind by moments.
+    /// Returns a page of entities with limits of their own for a scope, by id: at most `limit` of them, after the page
+    /// with the `next` that is given as `cursor`. Read from an index, which lags slightly.
     ///
     /// Cancel safe: it only reads.
     ///
@@ -168,7 +168,7 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Invalid`] when `limit` is 0 or `cursor` is not one of this call's.
+    /// [`RepositoryError::Invalid`] if `limit` is 0 or `cursor` is not from this call.
     pub async fn entities_with_limits_page(
         &self,
         scope: impl IntoName<LimitScope>,
@@ -190,7 +190,7 @@ impl Repository {
         })
     }
 
-    /// All entities with limits of their own for a scope, by id.
+    /// Returns all entities with limits of their own for a scope, by id.
     ///
     /// Cancel safe: it only reads.
     ///
@@ -208,7 +208,7 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be read.
+    /// [`RepositoryError::Store`] if the table cannot be read.
     pub async fn entities_with_limits(
         &self,
         scope: impl IntoName<LimitScope>,
@@ -217,7 +217,7 @@ impl Repository {
         Ok(self.store().query_all(self.entities(scope)).await?.iter().filter_map(entity).collect())
     }
 
-    /// The scopes for which any entity has limits of its own, in order.
+    /// Returns the scopes for which any entity has limits of its own, in order.
     ///
     /// Cancel safe: it only reads.
     ///
@@ -235,7 +235,7 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be read.
+    /// [`RepositoryError::Store`] if the table cannot be read.
     pub async fn resources_with_entity_limits(&self) -> Result<Vec<LimitScope>, RepositoryError> {
         let registry = self.store().get(&self.entity_registry(), Consistency::Strong).await?.unwrap_or_default();
         let counted = registry.iter().filter(|(_, value)| {
@@ -246,13 +246,13 @@ impl Repository {
         Ok(scopes)
     }
 
-    /// The list of entities with limits of their own for a scope.
+    /// Selects the entities with limits of their own for a scope.
     fn entities(&self, scope: &LimitScope) -> Query {
         Query::index("GSI3", keys::gsi3_pk_entity_config(self.ns(), scope.as_str()))
     }
 }
 
-/// The entity that an item of that list names.
+/// Returns the entity of an item in that list.
 fn entity(item: &Item) -> Option<EntityId> {
     EntityId::new(get_s(item, "GSI3SK")?).ok()
 }

@@ -1,8 +1,8 @@
 //! The records of namespaces, and the transactions that change them.
 //!
-//! Two records tell of a namespace, one by name and one by id. Every change writes both in one transaction whose
-//! conditions are the state that was read. The reference writes them one after the other, so what it leaves behind when
-//! it is interrupted is recognised and finished here:
+//! A namespace has two records, one by name and one by id. Every change writes both in one transaction whose conditions
+//! are the state that was read. The Python package writes them one after the other, so the state after its interruption
+//! is recognised and completed here:
 //!
 //! | by name | by id | what happened | here |
 //! |---|---|---|---|
@@ -27,16 +27,16 @@ use crate::{
     },
 };
 
-/// Number of tries of a change whose state keeps changing under it.
+/// Number of attempts at a change while the state keeps changing.
 const ATTEMPTS: usize = 5;
 
-/// The error when others keep changing a namespace.
+/// Creates the error for a namespace that other processes keep changing.
 pub(super) fn contended() -> RepositoryError {
     let source = "others keep changing this namespace; try again";
     StoreError::new("TransactWriteItems", StoreErrorKind::NotApplied, source).into()
 }
 
-/// The error of a namespace in the wrong state, with advice for each.
+/// Creates the error of a namespace in the wrong state, with advice for each.
 pub(super) fn state_error(info: &NamespaceInfo, state: NamespaceState) -> RepositoryError {
     let advice = match state {
         NamespaceState::Active => "delete it first, by its name",
@@ -47,17 +47,17 @@ pub(super) fn state_error(info: &NamespaceInfo, state: NamespaceState) -> Reposi
     RepositoryError::NamespaceState { id: info.id.clone(), state, advice }
 }
 
-/// The condition that a record by name leads to `id`.
+/// Returns the condition that a record by name leads to `id`.
 fn leads_to(id: &NamespaceId) -> Expression {
     Expression::of(|e| e.expect("namespace_id", Some(s(id.as_str()))))
 }
 
-/// The condition that a record by name does not lead to `id`.
+/// Returns the condition that a record by name does not lead to `id`.
 pub(super) fn leads_elsewhere(id: &NamespaceId) -> Expression {
     Expression::of(|e| e.absent_or("namespace_id", "<>", s(id.as_str())))
 }
 
-/// The condition that a record by id still has the status that was read.
+/// Returns the condition that a record by id still has the status that was read.
 pub(super) fn has_status(status: NamespaceState) -> Expression {
     Expression::of(|e| {
         let name = e.name("status");
@@ -78,13 +78,14 @@ pub(super) fn change_status(from: NamespaceState, to: NamespaceState) -> Express
 }
 
 impl Store {
-    /// The id of the active namespace called `name`.
+    /// Returns the id of the active namespace called `name`.
     pub(crate) async fn find_namespace(&self, name: &NamespaceName) -> Result<Option<NamespaceId>, RepositoryError> {
         let info = self.namespace_by_name(name).await?;
         Ok(info.filter(|info| info.state == NamespaceState::Active).map(|info| info.id))
     }
 
-    /// A namespace that was called `name`, has been deleted and still has its data; the latest, if there are several.
+    /// Finds a namespace that was called `name`, has been deleted and still has its data; the latest, if there are
+    /// several.
     pub(crate) async fn find_deleted_namespace(
         &self,
         name: &NamespaceName,
@@ -94,7 +95,7 @@ impl Store {
         Ok(found.into_iter().max_by(|a, b| a.deleted_at.cmp(&b.deleted_at)))
     }
 
-    /// Registers `name`, or finds who has it.
+    /// Registers `name`, or finds its current namespace.
     pub(crate) async fn register_namespace(
         &self,
         clock: &dyn Clock,
@@ -104,7 +105,7 @@ impl Store {
             if let Some(id) = self.find_namespace(name).await? {
                 return Ok(id);
             }
-            // Others may have stored any name; a new one shall be fit to be shown.
+            // Other clients may have stored any name; a new one must be displayable.
             check_visible("namespace", name.as_str())?;
             let id = namespace::new_id();
             let created_at = time::timestamp(clock.now_ms());
@@ -133,27 +134,27 @@ impl Store {
         item.as_ref().map(namespace::decode).transpose()
     }
 
-    /// The id that the record by name of `info` leads to.
+    /// Returns the id that the record by name of `info` leads to.
     async fn successor(&self, info: &NamespaceInfo) -> Result<Option<NamespaceId>, RepositoryError> {
         Ok(self.namespace_by_name(&info.name).await?.map(|found| found.id))
     }
 
-    /// Those in use, by name.
+    /// Reads the namespaces in use, by name.
     pub(super) async fn named_namespaces(&self) -> Result<Vec<NamespaceInfo>, RepositoryError> {
         self.namespaces(keys::NAMESPACE_PREFIX).await
     }
 
-    /// The records whose sort keys begin with `prefix`.
+    /// Reads the records whose sort keys begin with `prefix`.
     async fn namespaces(&self, prefix: &str) -> Result<Vec<NamespaceInfo>, RepositoryError> {
         let query = Query::table(keys::pk_system(keys::RESERVED)).prefix(prefix).strong();
         let items = self.query_all(query).await?;
         Ok(items.iter().filter_map(readable).collect())
     }
 
-    /// Records by id that no name leads to. A record may be recovered or registered between the two listings, so those
-    /// that look active are looked at once more.
+    /// Reads the records by id that no name leads to. A record may be recovered or registered between the two listings,
+    /// so those that look active are read again.
     pub(super) async fn orphan_namespaces(&self) -> Result<Vec<NamespaceInfo>, RepositoryError> {
-        // Ids first: what is registered in between is then not mistaken for an orphan.
+        // Ids first: namespaces registered in between are then not mistaken for orphans.
         let all = self.namespaces(keys::NSID_PREFIX).await?;
         let named = self.named_namespaces().await?;
         let in_use: BTreeSet<NamespaceId> = named.into_iter().map(|info| info.id).collect();
@@ -181,7 +182,7 @@ impl Store {
             let delete = TransactPart::Delete(namespace::by_name(name), leads_to(&info.id));
             let purging = self.namespace_by_id(&info.id).await?.is_some_and(|i| i.state == NamespaceState::Purging);
             let mark = if purging {
-                // A purge has begun; that it is going on must not be forgotten.
+                // A purge has begun; its progress must not be lost.
                 TransactPart::Check(by_id, has_status(NamespaceState::Purging))
             } else {
                 TransactPart::Update(by_id, mark_deleted(&info, &time::timestamp(clock.now_ms())))
@@ -225,7 +226,7 @@ impl Store {
     }
 }
 
-/// Marks the record by id as deleted. Where it is missing (only by hand), it is made whole: without it the data could
+/// Marks the record by id as deleted. If it is missing (only by hand), it is recreated: without it the data could
 /// neither be recovered nor purged.
 fn mark_deleted(info: &NamespaceInfo, now: &str) -> Expression {
     Expression::of(|e| {
@@ -240,7 +241,7 @@ fn mark_deleted(info: &NamespaceInfo, now: &str) -> Expression {
     })
 }
 
-/// A record for a listing. One that cannot be read is left out, because it must not hide all others.
+/// Decodes a record for a listing. An unreadable one is omitted, because it must not hide all others.
 fn readable(item: &Item) -> Option<NamespaceInfo> {
     namespace::decode(item)
         .inspect_err(|error| tracing::warn!(%error, key = get_s(item, "SK"), "namespace record skipped"))

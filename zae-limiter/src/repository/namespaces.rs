@@ -1,7 +1,7 @@
 //! The namespaces of a table, by name and by id: registering, finding, deleting and recovering them.
 //!
-//! A namespace goes through three states. Everything that one of them stores has its id in the key, so a name can be
-//! given again while the data of its predecessor is still there:
+//! A namespace has three states. All its items have its id in the key, so its name can be registered again while the
+//! data of its predecessor still exists:
 //!
 //! ```text
 //! register ──► active ── delete ──► deleted ── purge ──► purging ──► gone
@@ -9,7 +9,7 @@
 //!                 └────── recover ──────┘   while nobody else has the name
 //! ```
 //!
-//! The records that these calls change, and what they do about interrupted changes of other clients, are in
+//! The records that these calls change, and the handling of other clients' interrupted changes, are in
 //! `namespace_records`.
 
 use std::collections::BTreeMap;
@@ -24,17 +24,17 @@ use crate::{
 };
 
 impl Repository {
-    /// Registers the namespace `name` in this repository's table and returns its id. If it is registered already, its
+    /// Registers the namespace `name` in this repository's table and returns its id. If it is already registered, its
     /// id is returned and nothing changes.
     ///
-    /// A name whose namespace was deleted gets a new id and starts empty; the old one can then be purged, and
+    /// A name whose namespace was deleted gets a new id and starts empty; the old namespace can then be purged, and
     /// recovered only after the new one is deleted.
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be read or written.
+    /// [`RepositoryError::Store`] if the table cannot be read or written.
     ///
     /// # Cancel safety
-    /// Either all or nothing has been written when the future is dropped.
+    /// If the future is dropped, either everything or nothing has been written.
     ///
     /// ```
     /// # async fn f(repository: zae_limiter::Repository) -> Result<(), zae_limiter::RepositoryError> {
@@ -50,7 +50,7 @@ impl Repository {
         self.store().register_namespace(&**self.clock(), name).await
     }
 
-    /// Registers several namespaces, each as [`Repository::register_namespace`] does.
+    /// Registers several namespaces, as [`Repository::register_namespace`] does.
     ///
     /// Cancel safe: each name is registered or not.
     ///
@@ -68,7 +68,7 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// As there; names before the one that failed are registered.
+    /// See there; names before the failed one are registered.
     pub async fn register_namespaces<'a>(
         &self,
         names: impl IntoIterator<Item = &'a NamespaceName, IntoIter: Send> + Send,
@@ -76,7 +76,7 @@ impl Repository {
         self.registry().register_namespaces(names).await
     }
 
-    /// Returns the registry's record of the namespace called `name`; `None` when none is in use.
+    /// Returns the registry's record of the namespace called `name`; `None` if none is in use.
     ///
     /// Cancel safe: it only reads.
     ///
@@ -93,7 +93,7 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be read, [`RepositoryError::Malformed`] when the record is no
+    /// [`RepositoryError::Store`] if the table cannot be read, [`RepositoryError::Malformed`] if the record is not a
     /// namespace record.
     pub async fn namespace_info(
         &self,
@@ -103,7 +103,7 @@ impl Repository {
         self.store().namespace_by_name(name).await
     }
 
-    /// All namespaces in use, by name.
+    /// Returns all namespaces in use, by name.
     ///
     /// Cancel safe: it only reads.
     ///
@@ -120,17 +120,17 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be read.
+    /// [`RepositoryError::Store`] if the table cannot be read.
     pub async fn namespaces(&self) -> Result<Vec<NamespaceInfo>, RepositoryError> {
         self.store().named_namespaces().await
     }
 
-    /// Takes the namespace `name` out of use and returns its id; `None` when there is none of that name. Its data
-    /// stays: [`Repository::recover_namespace`] brings it back, [`Repository::purge_namespace`] removes it.
+    /// Takes the namespace `name` out of use and returns its id; `None` if there is none of that name. Its data stays:
+    /// [`Repository::recover_namespace`] restores it, [`Repository::purge_namespace`] removes it.
     ///
-    /// Acquires of processes that have it open are granted until their limits are read again (60 s at most, see
-    /// [`RepositoryBuilder::config_cache_ttl`](crate::RepositoryBuilder::config_cache_ttl)), and are then answered with
-    /// [`RepositoryError::NamespaceState`]; those through this repository at once.
+    /// Processes that have it open keep granting until their limits are read again (60 s at most, see
+    /// [`RepositoryBuilder::config_cache_ttl`](crate::RepositoryBuilder::config_cache_ttl)); acquires then fail with
+    /// [`RepositoryError::NamespaceState`]. Acquires through this repository fail at once.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -147,10 +147,10 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be read or written.
+    /// [`RepositoryError::Store`] if the table cannot be read or written.
     ///
     /// # Cancel safety
-    /// Either all or nothing has been written when the future is dropped.
+    /// If the future is dropped, either everything or nothing has been written.
     pub async fn delete_namespace(
         &self,
         name: impl IntoName<NamespaceName>,
@@ -161,16 +161,16 @@ impl Repository {
         Ok(deleted)
     }
 
-    /// Takes a deleted namespace into use again, under the name it had, and returns that name. Also completes a
-    /// deletion or recovery that was interrupted half-way, in favour of the data.
+    /// Takes a deleted namespace into use again, under its previous name, and returns that name. Also completes an
+    /// interrupted deletion or recovery, in favour of the data.
     ///
     /// # Errors
-    /// [`RepositoryError::NamespaceIdNotFound`] for an unknown id; [`RepositoryError::NamespaceState`] when it is in
-    /// use, being purged, or its name belongs to another namespace now; [`RepositoryError::Invalid`] when its stored
-    /// name is the reserved `_`; [`RepositoryError::Store`] when the table cannot be read or written.
+    /// [`RepositoryError::NamespaceIdNotFound`] for an unknown id; [`RepositoryError::NamespaceState`] if it is in use,
+    /// being purged, or its name belongs to another namespace; [`RepositoryError::Invalid`] if its stored name is the
+    /// reserved `_`; [`RepositoryError::Store`] if the table cannot be read or written.
     ///
     /// # Cancel safety
-    /// Either all or nothing has been written when the future is dropped.
+    /// If the future is dropped, either everything or nothing has been written.
     pub async fn recover_namespace(&self, id: impl IntoName<NamespaceId>) -> Result<NamespaceName, RepositoryError> {
         let id = &id.into_name()?;
         let name = self.store().recover_namespace(id).await?;
@@ -178,8 +178,8 @@ impl Repository {
         Ok(name)
     }
 
-    /// All namespaces that are not in use but have data: deleted ones, those whose deletion was interrupted (shown as
-    /// deleted, without a time), and those whose purge was interrupted.
+    /// Returns all namespaces that are not in use but have data: deleted ones, those whose deletion was interrupted
+    /// (shown as deleted, without a time), and those whose purge was interrupted.
     ///
     /// Cancel safe: it only reads.
     ///
@@ -200,7 +200,7 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be read.
+    /// [`RepositoryError::Store`] if the table cannot be read.
     pub async fn orphan_namespaces(&self) -> Result<Vec<NamespaceInfo>, RepositoryError> {
         self.store().orphan_namespaces().await
     }

@@ -1,7 +1,7 @@
-//! Pauses that one process learned of and all should keep.
+//! Pauses that one process receives and all should observe.
 //!
-//! A pause is extended and never shortened: of two answers to calls that overlapped, the later end is the safe one. It
-//! outlives its end by an hour in the table, so that an operator sees what happened.
+//! A pause is extended and never shortened: of two responses to overlapping calls, the later end is the safe one. It
+//! stays in the table for an hour after its end, so that an operator can see what happened.
 
 use std::time::Duration;
 
@@ -16,16 +16,16 @@ use crate::{
     wire::pause,
 };
 
-/// The longest reason that is stored, in characters.
+/// Maximum length of a stored reason, in characters.
 const MAX_REASON: usize = 100;
 
 impl Repository {
-    /// The pause that `scope` has to make now; `None` where there is none. One read, of half a read unit; not cached.
+    /// Returns the current pause of `scope`; `None` if there is none. Makes one read, of half a read unit; not cached.
     ///
     /// Cancel safe: it only reads.
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be read.
+    /// [`RepositoryError::Store`] if the table cannot be read.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -49,13 +49,13 @@ impl Repository {
         Ok(item.and_then(|item| pause::decode(&item, self.now_ms())))
     }
 
-    /// Lets `scope` pause for `length` from now on, unless a pause is stored that ends as late. Returns whether it was
-    /// written. Stored for an hour longer than it lasts; in whole milliseconds.
+    /// Pauses `scope` for `length` from now on, unless the stored pause ends later. Returns true if it was written. It
+    /// is stored for an hour longer than it lasts; in whole milliseconds.
     ///
-    /// Cancel safe: it is written or not.
+    /// Cancel safe: it has been written or not.
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be written.
+    /// [`RepositoryError::Store`] if the table cannot be written.
     pub async fn extend_pause(
         &self,
         scope: impl IntoName<ResourceName>,

@@ -1,8 +1,8 @@
-//! Stacks that are made on the way to opening them: [`Provisioner`].
+//! Stacks that are created when they are opened: [`Provisioner`].
 //!
-//! Opening goes on as without a provisioner once the stack is there. A provisioner is asked before anything is read but
-//! the version record, so that it can bring a table up to date which would be refused otherwise; it has to be
-//! repeatable, because two processes may open at the same time.
+//! Once the stack exists, opening continues as without a provisioner. The provisioner is called before anything but the
+//! version record is read, so that it can upgrade a table that would otherwise be refused; it has to be repeatable,
+//! because two processes may open the table at the same time.
 
 use std::{fmt, pin::Pin};
 
@@ -14,7 +14,7 @@ use crate::{
     store::Store,
 };
 
-/// Makes the stack that a [`Repository`](crate::Repository) is opened on; attach one with
+/// Creates the stack on which a [`Repository`](crate::Repository) is opened; attach one with
 /// [`RepositoryBuilder::provisioner`](crate::RepositoryBuilder::provisioner).
 ///
 /// The crate `zae-deploy` has one that deploys with CloudFormation.
@@ -37,21 +37,21 @@ use crate::{
 /// }
 /// ```
 pub trait Provisioner: fmt::Debug + Send + Sync {
-    /// When it is asked.
+    /// Returns the occasion on which it is called.
     fn occasion(&self) -> ProvisionOccasion;
 
-    /// Makes the stack, and comes back when its table can be used. An existing stack is brought to what is wanted, or
-    /// left as it is.
+    /// Creates the stack, and returns when its table is usable. An existing stack is updated to the desired state, or
+    /// left unchanged.
     ///
     /// # Errors
-    /// Whatever kept it from doing so; [`RepositoryError::NotProvisioned`] carries it on.
+    /// Any failure, which [`RepositoryError::NotProvisioned`] wraps.
     fn provision<'a>(&'a self, target: &'a ProvisionTarget) -> Provisioning<'a>;
 }
 
 /// The future that [`Provisioner::provision`] returns.
 pub type Provisioning<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + 'a>>;
 
-/// When a [`Provisioner`] is asked.
+/// The occasion on which a [`Provisioner`] is called.
 ///
 /// See [`Provisioner`] for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,34 +59,34 @@ pub type Provisioning<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + 
 pub enum ProvisionOccasion {
     /// When the table does not exist.
     TableMissing,
-    /// Whenever a repository is opened: what it declares shall be true.
+    /// Whenever a repository is opened: its declaration has to be in effect.
     Always,
 }
 
-/// The stack that a [`Provisioner`] is asked for.
+/// The stack for a [`Provisioner`].
 ///
 /// See [`Provisioner`] for an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProvisionTarget {
-    /// The stack's name, which is the table's too.
+    /// The stack's name, which is also the table's.
     pub stack: StackName,
-    /// The region that the repository was told, or that its client has.
+    /// The repository's region, or its client's.
     pub region: Option<String>,
-    /// The endpoint that the repository was told.
+    /// The repository's endpoint.
     pub endpoint_url: Option<String>,
 }
 
 impl ProvisionTarget {
-    /// The stack `stack` where every AWS tool would look for it.
+    /// Selects the stack `stack` in the region and account that every AWS tool would use.
     pub fn new(stack: StackName) -> Self {
         Self { stack, region: None, endpoint_url: None }
     }
 }
 
-/// Opens a namespace of a stack that `provisioner` may make. Returns its id.
+/// Opens a namespace of a stack that `provisioner` may create. Returns its id.
 ///
-/// A new stack gets the namespace asked for, and `default`; of an existing one only `default` is registered where it is
+/// A new stack gets the requested namespace and `default`; in an existing one only `default` is registered if it is
 /// missing, so that a mistyped name stays an error.
 pub(super) async fn open(
     provisioner: &dyn Provisioner,
@@ -106,7 +106,7 @@ pub(super) async fn open(
         fresh = true;
     } else if store.find_namespace(&default).await?.is_none() {
         match open::require_or_register(store, clock, &default).await {
-            // Deleting it was somebody's decision, and another namespace is wanted.
+            // It was deleted deliberately, and another namespace is requested.
             Ok(_) | Err(RepositoryError::NamespaceState { .. }) => {}
             Err(error) => return Err(error),
         }

@@ -9,12 +9,12 @@ use crate::{
 };
 
 impl Repository {
-    /// Returns what the last applied manifest manages; nothing, where none was ever applied.
+    /// Returns the state managed by the last applied manifest; empty if none was ever applied.
     ///
     /// Cancel safe: it only reads.
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be read.
+    /// [`RepositoryError::Store`] if the table cannot be read.
     pub async fn provisioner_state(&self) -> Result<ProvisionerState, RepositoryError> {
         let item = self.store().get(&provisioner::key(self.ns()), Consistency::Strong).await?;
         Ok(item.as_ref().map(provisioner::decode).unwrap_or_default())
@@ -25,20 +25,20 @@ impl Repository {
     /// Cancel safe: a dropped call has written all or nothing.
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be written.
+    /// [`RepositoryError::Store`] if the table cannot be written.
     pub async fn put_provisioner_state(&self, state: &ProvisionerState) -> Result<(), RepositoryError> {
         self.store().put(provisioner::encode(self.ns(), state), Expression::default()).await.map(drop)
     }
 
-    /// Replaces that state as a whole if it still is the one that was `seen`, and answers whether it was. An
-    /// apply writes the record before and after its changes, so that of two at once one learns of the other.
+    /// Replaces that state as a whole if it still equals `seen`, and returns if it did. An apply writes the record
+    /// before and after its changes, so that two concurrent applies notice each other.
     ///
     /// Cancel safe: a dropped call has written all or nothing.
     ///
     /// [`ProvisionerState`] has an example.
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be written.
+    /// [`RepositoryError::Store`] if the table cannot be written.
     pub async fn swap_provisioner_state(
         &self,
         seen: &ProvisionerState,

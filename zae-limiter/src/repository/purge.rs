@@ -1,11 +1,12 @@
-//! Removing a namespace for good.
+//! Permanently removes a namespace.
 //!
-//! A purge may stop anywhere and be run again: the record by id says `purging` from the first step to the last, and
-//! what leads to other items (the system partition with its registries and the provisioner's state) is removed last.
+//! A purge may stop anywhere and be run again: the record by id has the state `purging` from the first step to the
+//! last, and the items that lead to others (the system partition with its registries and the provisioner's state) are
+//! removed last.
 //!
-//! Items are removed in batches of 25, in three passes: the partitions that the system's registries name, whatever the
-//! index over the namespace still lists, and the system partition itself. The index is read until it is empty, a few
-//! times at most, because processes that have the namespace open may go on writing for a minute.
+//! Items are removed in batches of 25, in three passes: the partitions that the system's registries name, everything
+//! that the index over the namespace still lists, and the system partition itself. The index is read until it is empty,
+//! a few times at most, because processes that have the namespace open may keep writing for a minute.
 
 use std::collections::BTreeSet;
 
@@ -29,23 +30,22 @@ use crate::{
 const PASSES: usize = 5;
 
 impl Repository {
-    /// Removes all data of a deleted namespace, for good, and returns how many items that were. An unknown id (one
-    /// that was purged before) is nothing to do. Run it again when it was interrupted.
+    /// Permanently removes all data of a deleted namespace, and returns the number of items. An unknown id (already
+    /// purged) is a no-op. Run it again after an interruption.
     ///
     /// `progress` is called with the number of items removed so far.
     ///
     /// Processes that still have the namespace open can write to it while it is purged; stop them first. Balances
-    /// that an adjustment of the reference left behind without index keys, after their bucket was deleted, are in no
+    /// without index keys, which an adjustment of the Python package leaves after their bucket was deleted, are in no
     /// index and stay.
     ///
     /// # Errors
-    /// [`RepositoryError::NamespaceState`] when the namespace is in use, was recovered while being purged (what was
-    /// removed until then is lost), or is still being written to; [`RepositoryError::Store`] when the table cannot be
-    /// read or written.
+    /// [`RepositoryError::NamespaceState`] if the namespace is in use, was recovered while being purged (removed items
+    /// are lost), or is still being written to; [`RepositoryError::Store`] if the table cannot be read or written.
     ///
     /// # Cancel safety
-    /// When the future is dropped, the namespace stays in state `purging` and is among
-    /// [`Repository::orphan_namespaces`] until it is purged again.
+    /// If the future is dropped, the namespace stays in state `purging` and is among [`Repository::orphan_namespaces`]
+    /// until it is purged again.
     ///
     /// ```
     /// # async fn f(repository: zae_limiter::Repository) -> Result<(), zae_limiter::RepositoryError> {
@@ -66,7 +66,7 @@ impl Repository {
 }
 
 impl Store {
-    /// Purges in an order that can be repeated: named partitions, the index, the system's partition, the record.
+    /// Purges in a repeatable order: named partitions, the index, the system's partition, the record.
     pub(super) async fn purge_namespace(
         &self,
         id: &NamespaceId,
@@ -79,19 +79,19 @@ impl Store {
             purge.remove_all(Query::table(partition).strong()).await?;
         }
         purge.remove_indexed().await?;
-        // Read again: an item may have joined the partition meanwhile.
+        // Read again: an item may have been added to the partition meanwhile.
         purge.remove_all(Query::table(keys::pk_system(id.as_str())).strong()).await?;
         purge.finish().await
     }
 
-    /// Marks the namespace as being purged, unless it is in use. `None` when there is no such namespace.
+    /// Marks the namespace as being purged, unless it is in use. `None` if there is no such namespace.
     async fn begin_purge(&self, id: &NamespaceId) -> Result<Option<NamespaceInfo>, RepositoryError> {
         loop {
             let Some(info) = self.namespace_by_id(id).await? else { return Ok(None) };
             if info.state == NamespaceState::Purging {
                 return Ok(Some(info));
             }
-            // Whatever the record by id says: what its name leads to is in use.
+            // Whatever the record by id contains, a namespace to which its name leads is in use.
             let unnamed = TransactPart::Check(namespace::by_name(&info.name), leads_elsewhere(id));
             let mark = change_status(info.state, NamespaceState::Purging);
             let mark = TransactPart::Update(namespace::by_id(id), mark);
@@ -105,7 +105,7 @@ impl Store {
         }
     }
 
-    /// The reference recovers without looking whether a purge has begun; stop then.
+    /// Stops if the namespace was recovered: the Python package recovers without checking for a purge.
     async fn still_purging(&self, id: &NamespaceId) -> Result<(), RepositoryError> {
         match self.namespace_by_id(id).await? {
             Some(info) if info.state != NamespaceState::Purging => Err(state_error(&info, info.state)),
@@ -122,7 +122,7 @@ struct Purge<'a, F> {
     info: NamespaceInfo,
     /// Items removed so far.
     removed: u64,
-    /// Told how many items are gone.
+    /// Receives the number of removed items.
     progress: F,
 }
 
@@ -141,7 +141,7 @@ impl<F: FnMut(u64) + Send> Purge<'_, F> {
         }
     }
 
-    /// Removes everything that the index of namespaces lists, but for the system partition.
+    /// Removes everything that the index of namespaces lists, except for the system partition.
     async fn remove_indexed(&mut self) -> Result<(), RepositoryError> {
         let id = self.info.id.clone();
         let system = keys::pk_system(id.as_str());
@@ -198,8 +198,8 @@ impl<F: FnMut(u64) + Send> Purge<'_, F> {
     }
 }
 
-/// The partitions that may hold items outside the index of namespaces: the reference's provisioner writes
-/// configurations without the keys of that index. They are known from its state and from the registries.
+/// Returns the partitions that may hold items outside the index of namespaces: the Python package's provisioner writes
+/// configurations without the keys of that index. They are found through its state and the registries.
 fn named_partitions(ns: &str, system: &[Item]) -> BTreeSet<String> {
     let mut partitions = BTreeSet::new();
     for item in system {

@@ -1,7 +1,7 @@
 //! A table's records about itself, independent of any namespace: [`Registry`].
 //!
-//! A [`Repository`] checks the table and belongs to one namespace. What is done before there is one, or across all of
-//! them (registering, purging, upgrading), is done by a registry.
+//! A [`Repository`] checks the table and belongs to one namespace. Operations before there is one, or across all of
+//! them (registering, purging, upgrading), belong to a registry.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,9 +19,8 @@ use crate::{
 
 /// A table's own records: its namespaces and its version. Cheap to clone.
 ///
-/// For tools that set a table up, look after it, or say what is wrong with it. A [`Repository`] needs a namespace and a
-/// table that it may use; this needs neither, so it also works on a table without `default`, and on one that is too
-/// new.
+/// For tools that set up, maintain or diagnose a table. A [`Repository`] needs a namespace and a compatible table; a
+/// registry needs neither, so it also works on a table without `default`, and on one that is too new.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -38,9 +37,9 @@ use crate::{
 pub struct Registry {
     /// The table.
     pub(super) store: Store,
-    /// The time that records get.
+    /// The clock for the times in records.
     pub(super) clock: Arc<dyn Clock>,
-    /// The stack's name, and so the table's.
+    /// The stack's name, which is also the table's.
     pub(super) stack: StackName,
 }
 
@@ -51,45 +50,45 @@ impl std::fmt::Debug for Registry {
 }
 
 impl Registry {
-    /// The stack's name, which is the table's too.
+    /// Returns the stack's name, which is also the table's.
     pub fn stack(&self) -> &StackName {
         &self.stack
     }
 
-    /// The SDK client it works with.
+    /// Returns the SDK client.
     pub fn client(&self) -> &aws_sdk_dynamodb::Client {
         &self.store.client
     }
 
-    /// As [`Repository::version_record`].
+    /// See [`Repository::version_record`].
     ///
     /// # Errors
-    /// As there.
+    /// See there.
     pub async fn version_record(&self) -> Result<Option<VersionRecord>, RepositoryError> {
         self.store.version_record().await
     }
 
-    /// As [`Repository::set_version_record`].
+    /// See [`Repository::set_version_record`].
     ///
     /// # Errors
-    /// As there.
+    /// See there.
     pub async fn set_version_record(&self, update: &VersionUpdate) -> Result<VersionRecord, RepositoryError> {
         self.store.write_version(&*self.clock, update).await
     }
 
-    /// As [`Repository::register_namespace`].
+    /// See [`Repository::register_namespace`].
     ///
     /// # Errors
-    /// As there.
+    /// See there.
     pub async fn register_namespace(&self, name: impl IntoName<NamespaceName>) -> Result<NamespaceId, RepositoryError> {
         let name = &name.into_name()?;
         self.store.register_namespace(&*self.clock, name).await
     }
 
-    /// As [`Repository::register_namespaces`].
+    /// See [`Repository::register_namespaces`].
     ///
     /// # Errors
-    /// As there.
+    /// See there.
     pub async fn register_namespaces<'a>(
         &self,
         names: impl IntoIterator<Item = &'a NamespaceName, IntoIter: Send> + Send,
@@ -101,10 +100,10 @@ impl Registry {
         Ok(ids)
     }
 
-    /// As [`Repository::namespace_info`].
+    /// See [`Repository::namespace_info`].
     ///
     /// # Errors
-    /// As there.
+    /// See there.
     pub async fn namespace_info(
         &self,
         name: impl IntoName<NamespaceName>,
@@ -113,7 +112,7 @@ impl Registry {
         self.store.namespace_by_name(name).await
     }
 
-    /// Returns the registry's record of the namespace `id`, in use or not; `None` when there is none.
+    /// Returns the registry's record of the namespace `id`, in use or not; `None` if there is none.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -128,7 +127,7 @@ impl Registry {
     /// ```
     ///
     /// # Errors
-    /// As [`Repository::namespace_info`].
+    /// See [`Repository::namespace_info`].
     pub async fn namespace_info_by_id(
         &self,
         id: impl IntoName<NamespaceId>,
@@ -137,18 +136,18 @@ impl Registry {
         self.store.namespace_by_id(id).await
     }
 
-    /// As [`Repository::namespaces`].
+    /// See [`Repository::namespaces`].
     ///
     /// # Errors
-    /// As there.
+    /// See there.
     pub async fn namespaces(&self) -> Result<Vec<NamespaceInfo>, RepositoryError> {
         self.store.named_namespaces().await
     }
 
-    /// As [`Repository::delete_namespace`].
+    /// See [`Repository::delete_namespace`].
     ///
     /// # Errors
-    /// As there.
+    /// See there.
     pub async fn delete_namespace(
         &self,
         name: impl IntoName<NamespaceName>,
@@ -157,27 +156,27 @@ impl Registry {
         self.store.delete_namespace(&*self.clock, name).await
     }
 
-    /// As [`Repository::recover_namespace`].
+    /// See [`Repository::recover_namespace`].
     ///
     /// # Errors
-    /// As there.
+    /// See there.
     pub async fn recover_namespace(&self, id: impl IntoName<NamespaceId>) -> Result<NamespaceName, RepositoryError> {
         let id = &id.into_name()?;
         self.store.recover_namespace(id).await
     }
 
-    /// As [`Repository::orphan_namespaces`].
+    /// See [`Repository::orphan_namespaces`].
     ///
     /// # Errors
-    /// As there.
+    /// See there.
     pub async fn orphan_namespaces(&self) -> Result<Vec<NamespaceInfo>, RepositoryError> {
         self.store.orphan_namespaces().await
     }
 
-    /// As [`Repository::purge_namespace`].
+    /// See [`Repository::purge_namespace`].
     ///
     /// # Errors
-    /// As there.
+    /// See there.
     pub async fn purge_namespace(
         &self,
         id: impl IntoName<NamespaceId>,
@@ -189,7 +188,7 @@ impl Registry {
 }
 
 impl Repository {
-    /// The records of the table that this repository is a namespace of.
+    /// Returns the records of this repository's table.
     pub fn registry(&self) -> Registry {
         let Self { inner, .. } = self;
         Registry { store: inner.store.clone(), clock: Arc::clone(&inner.clock), stack: inner.stack.clone() }

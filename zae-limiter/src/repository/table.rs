@@ -10,15 +10,15 @@ use crate::{
 };
 
 impl Repository {
-    /// Returns true if DynamoDB answers.
+    /// Returns true if DynamoDB responds.
     ///
-    /// Errors of every kind count as no answer, a missing table or permission included. Cancel safe: it only reads.
+    /// All errors count as no response, including a missing table or permission. Cancel safe: it only reads.
     pub async fn ping(&self) -> bool {
         let key = Key::new(keys::pk_system(keys::RESERVED), keys::sk_version());
         self.store().get(&key, Consistency::Eventual).await.is_ok()
     }
 
-    /// Returns true if DynamoDB answers within `timeout`.
+    /// Returns true if DynamoDB responds within `timeout`.
     ///
     /// Cancel safe: it only reads.
     ///
@@ -37,20 +37,20 @@ impl Repository {
         tokio::time::timeout(timeout, self.ping()).await.unwrap_or(false)
     }
 
-    /// Creates the table if it is missing and waits until it can be used; for development and tests, as deploying a
-    /// stack does more. Expiry of items is not switched on.
+    /// Creates the table if it is missing and waits until it is usable; for development and tests, because deploying a
+    /// stack does more. Expiry of items is not enabled.
     ///
-    /// Cancel safe, and repeatable: DynamoDB goes on creating a table that it has begun.
+    /// Cancel safe, and repeatable: DynamoDB completes a table once its creation has started.
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be created.
+    /// [`RepositoryError::Store`] if the table cannot be created.
     pub async fn create_table(&self) -> Result<(), RepositoryError> {
         self.store().create_table().await
     }
 
     /// Deletes the table, **with the data of all its namespaces**; a missing table is fine.
     ///
-    /// Cancel safe: a table whose deletion was accepted goes, whoever waits.
+    /// Cancel safe: an accepted deletion is completed even if nobody waits.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -66,7 +66,7 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be deleted.
+    /// [`RepositoryError::Store`] if the table cannot be deleted.
     pub async fn delete_table(&self) -> Result<(), RepositoryError> {
         self.store().delete_table().await
     }

@@ -1,8 +1,8 @@
-//! Reading consumption over time.
+//! Reads consumption over time.
 //!
-//! Snapshots of an entity lie under it by resource and time; those of a resource are found in an index by time. Filters
-//! for the window's length and span are applied here, after reading: the keys have no room for them, and most queries
-//! want most of what is there. Reading ends early where keys are in the order of time.
+//! Snapshots of an entity are stored under it by resource and time; those of a resource are found in an index by time.
+//! Filters for the window's length and time span are applied here, after reading: the keys have no room for them, and
+//! most queries select most of the snapshots. Reading ends early if keys are ordered by time.
 
 use std::collections::BTreeMap;
 
@@ -17,18 +17,19 @@ use crate::{
     wire::{Item, keys, time, usage},
 };
 
-/// The most items per request.
+/// Maximum number of items per request.
 const READ: u32 = 1_000;
-/// The fewest: filters may leave little of a page, and one request for many items costs no more than many for a few.
+/// Minimum number of items per request: filters may leave little of a page, and one request for many items costs no
+/// more than many for a few.
 const READ_AT_LEAST: u32 = 100;
 
 /// The part of a query that DynamoDB reads, and the filters that apply after that.
 struct Reading<'a> {
     /// The part of the table.
     query: Query,
-    /// True if the order is that of time alone, so that reading can end where the time asked for begins.
+    /// True if the order is by time alone, so that reading can end at the start of the requested time span.
     by_time: bool,
-    /// The length that is wanted.
+    /// The requested length.
     window: Option<&'a UsageWindow>,
     /// The earliest start, as text.
     since: Option<String>,
@@ -37,7 +38,7 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// Turns a query into a part of the table and filters.
+    /// Converts a query into a part of the table and filters.
     fn new(ns: &str, query: &'a UsageQuery) -> Self {
         let (place, by_time) = match &query.of {
             UsageOf::Entity(entity) => {
@@ -60,7 +61,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Returns true if a snapshot is asked for.
+    /// Returns true if the query selects a snapshot.
     fn wants(&self, snapshot: &UsageSnapshot) -> bool {
         self.window.is_none_or(|window| *window == snapshot.window) && self.is_within(&snapshot.window_start)
     }
@@ -71,34 +72,35 @@ impl<'a> Reading<'a> {
             && self.until.as_deref().is_none_or(|until| start <= until)
     }
 
-    /// Returns true if all that follow start too early.
+    /// Returns true if all following snapshots start too early.
     fn is_past(&self, start: &str) -> bool {
         self.by_time && self.since.as_deref().is_some_and(|since| start < since)
     }
 }
 
-/// The wanted snapshots of one page, and the start of the next page.
+/// The selected snapshots of one page, and the start of the next page.
 struct Read {
-    /// Snapshots with their items, which a cursor is made of.
+    /// Snapshots with their items, from which a cursor is derived.
     snapshots: Vec<(UsageSnapshot, Item)>,
     /// The key to continue after.
     next: Option<Item>,
 }
 
 impl Repository {
-    /// The snapshots that `query` asks for, one page of them.
+    /// Returns one page of the snapshots that `query` selects.
     ///
     /// Cancel safe: it only reads.
     ///
-    /// Filters are applied before pages are counted: a page is short only when nothing follows. Snapshots are written
-    /// by the aggregator, and disappear when their retention is over. Days and months that an aggregator of the
-    /// reference has written may include the hour or day that starts at the same instant once more.
+    /// Filters are applied before pages are counted: only the last page can be short. Snapshots are written by the
+    /// aggregator, and disappear when their retention ends. Days and months written by the Python package's aggregator
+    /// may count the hour or day that starts at the same instant twice.
     ///
-    /// One read unit per 8 KB of snapshots; of a resource, with the lean index of a deployment, one more per snapshot.
+    /// Costs one read unit per 8 KB of snapshots; for a resource, with the lean index of a deployment, one more per
+    /// snapshot.
     ///
     /// # Errors
-    /// [`RepositoryError::Invalid`] when the limit is 0 or the cursor belongs to another query,
-    /// [`RepositoryError::Store`] when the table cannot be read.
+    /// [`RepositoryError::Invalid`] if the limit is 0 or the cursor belongs to another query,
+    /// [`RepositoryError::Store`] if the table cannot be read.
     ///
     /// ```
     /// # async fn f(repository: zae_limiter::Repository) -> Result<(), zae_limiter::RepositoryError> {
@@ -144,15 +146,15 @@ impl Repository {
         }
     }
 
-    /// Reads the snapshot of the window that now lies in; `None` if nothing is counted in it yet.
+    /// Reads the snapshot of the current window; `None` if nothing is counted in it yet.
     ///
-    /// Late by the seconds that the aggregator takes. Costs half a read unit. Windows of a length that this version
-    /// does not know have no snapshot here.
+    /// It lags by the seconds that the aggregator takes. Costs half a read unit. Windows of an unknown length have no
+    /// snapshot.
     ///
     /// Cancel safe: it only reads.
     ///
     /// # Errors
-    /// [`RepositoryError::Invalid`] for an invalid name, [`RepositoryError::Store`] when the table cannot be read.
+    /// [`RepositoryError::Invalid`] for an invalid name, [`RepositoryError::Store`] if the table cannot be read.
     ///
     /// ```
     /// # async fn f(repository: zae_limiter::Repository) -> Result<(), zae_limiter::RepositoryError> {
@@ -170,7 +172,7 @@ impl Repository {
     ) -> Result<Option<UsageSnapshot>, RepositoryError> {
         let (entity, resource) = (entity.into_name()?, resource.into_name()?);
         let Some(start) = usage::window_start(self.now_ms(), window) else { return Ok(None) };
-        // Lengths that start at the same instant have keys that begin alike.
+        // Windows of different lengths that start at the same instant have keys with a common prefix.
         let begins = keys::sk_usage(resource.as_str(), &start);
         let query = Query::table(keys::pk_entity(self.ns(), entity.as_str())).prefix(begins);
         let page = self.store().query_page(&query).await?;
@@ -192,12 +194,12 @@ impl Repository {
         Ok(Read { snapshots: snapshots.filter(|(snapshot, _)| reading.wants(snapshot)).collect(), next })
     }
 
-    /// All snapshots that `query` asks for, added up; its limit and cursor do not matter.
+    /// Returns the totals of all snapshots that `query` selects; its limit and cursor are ignored.
     ///
     /// Cancel safe: it only reads.
     ///
-    /// Windows of different lengths count the same consumption, so only one length is added up: the one that the query
-    /// names, else the shortest of which there are snapshots.
+    /// Windows of different lengths count the same consumption, so only one length is added up: the query's, otherwise
+    /// the shortest with snapshots.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -212,7 +214,7 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be read.
+    /// [`RepositoryError::Store`] if the table cannot be read.
     pub async fn usage_summary(&self, query: &UsageQuery) -> Result<UsageSummary, RepositoryError> {
         let reading = Reading::new(self.ns(), query);
         let mut request = reading.query.clone().limit(READ);

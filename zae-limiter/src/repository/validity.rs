@@ -1,8 +1,8 @@
-//! The time for which a resolution may be believed by somebody who keeps it: [`ResolutionValidity`].
+//! The time for which a cached resolution may be used: [`ResolutionValidity`].
 //!
-//! The front keeps resolutions with the lanes that they lead to and asks for each acquire whether they still hold. That
-//! question must cost less than the cache that it replaces: an instant is compared, and one counter of all changes.
-//! Only if that counter has moved since the last time are the entities of the resolution looked up.
+//! The front caches resolutions with their lanes and checks for each acquire that they are still valid. That check must
+//! cost less than the cache that it replaces: it compares an instant, and one counter of all changes. The entities of
+//! the resolution are looked up only if that counter has changed since the last check.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -17,18 +17,18 @@ use super::{
 };
 use crate::{clock::Clock, model::name::EntityId};
 
-/// Until when what was resolved may be believed by somebody who keeps it.
+/// The time until which a cached resolution may be used.
 #[derive(Debug)]
 pub(crate) struct ResolutionValidity {
-    /// Epoch ms when it was read: a clock that was set back makes it old, not eternal.
+    /// Time of the read, epoch ms: it is outdated after a clock was set back.
     since: i64,
-    /// Epoch ms.
+    /// End of validity, epoch ms.
     until: i64,
-    /// The same on the monotonic clock, where the other keeps pace with it.
+    /// The end on the monotonic clock, if the wall clock keeps pace with it.
     ends_at: Option<Instant>,
-    /// The changes made before it was read.
+    /// Number of changes made before the read.
     seen: u64,
-    /// The changes noted when it was last found to hold; the largest number until then.
+    /// Number of changes at the last successful check; the maximum before the first.
     checked: AtomicU64,
 }
 
@@ -41,7 +41,7 @@ impl ResolutionValidity {
         }
     }
 
-    /// The time in which both hold.
+    /// Returns the time in which both are valid.
     pub(crate) fn and(self, other: &Self) -> Self {
         let seen = self.seen.min(other.seen);
         Self {

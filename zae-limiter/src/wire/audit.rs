@@ -1,6 +1,6 @@
 //! Audit events as items.
 //!
-//! An event lies under its target, which makes the trail of one target one query, and sorts by a ULID, which begins
+//! An event is stored under its target, so the trail of one target is one query, and sorted by a ULID, which begins
 //! with the time. It has a `ttl`, by default of 90 days. When it expires, the aggregator finds its removal in the
 //! change stream and archives it.
 
@@ -21,22 +21,22 @@ use crate::{
 /// Seconds in a day of retention.
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// An event about to be written.
+/// An event to be written.
 #[derive(Debug)]
 pub(crate) struct NewEvent<'a> {
     /// The event's ULID.
     pub(crate) id: String,
-    /// The entity, resource or system that was changed: the partition.
+    /// The changed entity, resource or system: the partition.
     pub(crate) target: &'a AuditTarget,
     /// The action that was taken.
     pub(crate) action: AuditAction,
-    /// The one who took it, where that is known.
+    /// The author, if known.
     pub(crate) principal: Option<&'a Principal>,
-    /// The resource that limits are for.
+    /// The resource of the limits.
     pub(crate) scope: Option<&'a LimitScope>,
     /// An object; anything else counts as an empty one.
     pub(crate) details: Value,
-    /// When, in epoch ms.
+    /// Time of the event, in epoch ms.
     pub(crate) now_ms: i64,
     /// Days until the event expires.
     pub(crate) retention_days: u32,
@@ -64,7 +64,7 @@ pub(crate) fn encode(ns: &str, event: &NewEvent<'_>) -> Item {
     ])
 }
 
-/// Reads an event of `target`; `None` for an item that is no event (one without an action).
+/// Decodes an event of `target`; `None` for an item that is not an event (without an action).
 pub(crate) fn decode(target: &AuditTarget, item: &Item) -> Option<AuditEvent> {
     let action = get_s(item, "action")?;
     let event_id = get_s(item, "SK")?.strip_prefix(keys::AUDIT_PREFIX)?;

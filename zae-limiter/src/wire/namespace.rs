@@ -27,22 +27,22 @@ use crate::{
 /// Random bytes in an id: 11 characters of base64.
 const ID_BYTES: usize = 8;
 
-/// The key of the record that tells which namespace a name means.
+/// Returns the key of the record that maps a name to a namespace.
 pub(crate) fn by_name(name: &NamespaceName) -> Key {
     Key::new(keys::pk_system(keys::RESERVED), keys::sk_namespace(name.as_str()))
 }
 
-/// The key of the record that tells the state of a namespace.
+/// Returns the key of the record with the state of a namespace.
 pub(crate) fn by_id(id: &NamespaceId) -> Key {
     Key::new(keys::pk_system(keys::RESERVED), keys::sk_nsid(id.as_str()))
 }
 
-/// An id that nobody had before. None begins with a hyphen, which a command line would take for an option.
+/// Returns a new id. It never begins with a hyphen, which a command line would take for an option.
 pub(crate) fn new_id() -> NamespaceId {
     id_from(rand::random::<[u8; ID_BYTES]>)
 }
 
-/// Draws until the text can be an id.
+/// Draws until the text is a valid id.
 fn id_from(mut random: impl FnMut() -> [u8; ID_BYTES]) -> NamespaceId {
     loop {
         let text = URL_SAFE_NO_PAD.encode(random());
@@ -52,7 +52,7 @@ fn id_from(mut random: impl FnMut() -> [u8; ID_BYTES]) -> NamespaceId {
     }
 }
 
-/// The record of an active namespace at `key`.
+/// Encodes the record of an active namespace at `key`.
 pub(crate) fn encode(key: &Key, name: &NamespaceName, id: &NamespaceId, created_at: &str) -> Item {
     item([
         ("PK", s(&key.pk)),
@@ -66,18 +66,18 @@ pub(crate) fn encode(key: &Key, name: &NamespaceName, id: &NamespaceId, created_
     ])
 }
 
-/// Reads either record.
+/// Decodes either record.
 ///
 /// # Errors
-/// `Malformed` when name or id are missing or cannot be used, or the state is none that is known;
-/// `Invalid` when the name is the reserved one.
+/// `Malformed` if name or id are missing or invalid, or the state is unknown; `Invalid` if the name is the reserved
+/// one.
 pub(crate) fn decode(item: &Item) -> Result<NamespaceInfo, RepositoryError> {
     let sk = get_s(item, "SK").unwrap_or_default();
     let malformed = |problem: String| RepositoryError::Malformed {
         key: format!("{}, {sk}", keys::pk_system(keys::RESERVED)),
         problem,
     };
-    // Each record says one of the two in its key; the reference reads a record without the attributes.
+    // Each record has one of the two in its key; the Python package reads a record without the attributes.
     let id = get_s(item, "namespace_id").or_else(|| sk.strip_prefix(keys::NSID_PREFIX)).unwrap_or_default();
     let name = get_s(item, "namespace_name").or_else(|| sk.strip_prefix(keys::NAMESPACE_PREFIX)).unwrap_or_default();
     let id = NamespaceId::new(id).map_err(|error| malformed(error.to_string()))?;
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn an_id_never_begins_with_a_hyphen() {
-        // 0xF8 in front encodes to `-`, zeros to `A`.
+        // 0xF8 first encodes to `-`, zeros to `A`.
         let mut draws = [[0xF8, 0, 0, 0, 0, 0, 0, 0], [0; ID_BYTES]].into_iter();
         let id = id_from(|| draws.next().unwrap());
         assert_eq!(id.as_str(), "AAAAAAAAAAA");

@@ -1,8 +1,8 @@
 //! Pauses as items: a record of our own, which other clients neither read nor count.
 //!
-//! Its partition key is a bucket's, because a role that may only acquire writes nothing else. Its sort key is none that
-//! a bucket has, and of the indexes it is in the namespace's alone, so that a purge finds it: neither an aggregator nor
-//! a list of buckets comes across it.
+//! Its partition key is a bucket's, because a role that may only acquire can write no other. Its sort key differs from
+//! a bucket's, and it is only in the index of the namespace, so that a purge finds it, but neither an aggregator nor a
+//! list of buckets does.
 
 use std::time::Duration;
 
@@ -18,19 +18,19 @@ use crate::{
     },
 };
 
-/// In the place of an entity; no bucket of an entity has the sort key of a pause.
+/// Stored instead of an entity; no bucket of an entity has the sort key of a pause.
 const ENTITY: &str = "z_pause";
 /// The sort key of a pause.
 const SORT_KEY: &str = "#Z_PAUSE";
-/// Time that the table keeps a pause that is over, in seconds.
+/// Time that the table keeps an ended pause, in seconds.
 const KEPT: i64 = 3600;
 
-/// The key of the pause of `scope`.
+/// Returns the key of the pause of `scope`.
 pub(crate) fn key(ns: &str, scope: &str) -> Key {
     Key::new(keys::pk_bucket(ns, ENTITY, scope, 0), SORT_KEY)
 }
 
-/// `None` when it is over by `now_ms`, or the item is none that we wrote.
+/// Decodes a pause; `None` if it has ended at `now_ms`, or the item is not ours.
 pub(crate) fn decode(item: &Item, now_ms: i64) -> Option<Pause> {
     let until_ms = get_n(item, "z_until")?;
     let left = u64::try_from(until_ms.saturating_sub(now_ms)).ok().filter(|left| *left > 0)?;
@@ -38,7 +38,7 @@ pub(crate) fn decode(item: &Item, now_ms: i64) -> Option<Pause> {
     Some(Pause { until_ms, left: Duration::from_millis(left), reason })
 }
 
-/// Writes the pause where there is none that ends as late.
+/// Writes the pause, unless one is stored that ends as late.
 pub(crate) fn extend(ns: &str, scope: &str, until_ms: i64, reason: &str) -> Expression {
     Expression::of(|e| {
         let ttl = e.name("ttl");

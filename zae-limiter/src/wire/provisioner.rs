@@ -1,8 +1,8 @@
 //! The provisioner's state as an item.
 //!
-//! The record names what the last manifest declared, so that the next one can tell what it no longer does. `z_owner`,
-//! `z_manifest` and `z_replaced` are our own: who applied the manifest in force, its text, and the one that it
-//! replaced, which a rollback of CloudFormation has to bring back.
+//! The record contains what the last manifest declared, from which the next one determines what it no longer does.
+//! `z_owner`, `z_manifest` and `z_replaced` are our own: the owner of the current manifest, its text, and the one that
+//! it replaced, which a rollback of CloudFormation has to restore.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -18,12 +18,12 @@ use crate::{
     },
 };
 
-/// The key of a namespace's state.
+/// Returns the key of a namespace's state.
 pub(crate) fn key(ns: &str) -> Key {
     Key::new(keys::pk_system(ns), keys::sk_provisioner())
 }
 
-/// Reads a list or a set of texts: the reference has written both.
+/// Decodes a list or a set of texts: the Python package has written both.
 fn texts(value: &AttributeValue) -> Vec<String> {
     match value {
         AttributeValue::L(values) => values.iter().filter_map(|value| value.as_s().ok().cloned()).collect(),
@@ -32,24 +32,24 @@ fn texts(value: &AttributeValue) -> Vec<String> {
     }
 }
 
-/// Writes a list of texts.
+/// Encodes a list of texts.
 fn list(texts: &[String]) -> AttributeValue {
     AttributeValue::L(texts.iter().map(s).collect())
 }
 
-/// Reads a claim; clients of the reference replace the whole record, and with it these attributes of our own.
+/// Decodes a claim; Python clients replace the whole record, and with it these attributes of our own.
 fn claim(item: &Item, owner: &str, manifest: &str) -> ManifestClaim {
     let text = |name| get_s(item, name).map(str::to_owned);
     ManifestClaim { owner: text(owner), manifest: text(manifest) }
 }
 
-/// The attributes of a claim that has them.
+/// Returns the attributes of a claim, if it has any.
 fn claimed(claim: &ManifestClaim, owner: &str, manifest: &str) -> Item {
     let pairs = [(owner, &claim.owner), (manifest, &claim.manifest)];
     pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), s(value.as_ref()?)))).collect()
 }
 
-/// Reads the state; what is missing is empty.
+/// Decodes the state; missing parts are empty.
 pub(crate) fn decode(item: &Item) -> ProvisionerState {
     let entities = item.get("managed_entities").and_then(|value| value.as_m().ok());
     ProvisionerState {
@@ -65,7 +65,7 @@ pub(crate) fn decode(item: &Item) -> ProvisionerState {
     }
 }
 
-/// The item. Unlike the reference's it has the sort key of GSI4, so that a purge finds it among all others.
+/// Encodes the item. Unlike the Python package's it has the sort key of GSI4, so that a purge finds it in the index.
 pub(crate) fn encode(ns: &str, state: &ProvisionerState) -> Item {
     let entities = state.managed_entities.iter().map(|(entity, resources)| (entity.clone(), list(resources)));
     let pk = keys::pk_system(ns);
@@ -92,7 +92,7 @@ pub(crate) fn encode(ns: &str, state: &ProvisionerState) -> Item {
     item
 }
 
-/// The condition that nobody has applied anything since `seen` was read.
+/// Returns the condition that nothing was applied since `seen` was read.
 pub(crate) fn unchanged(seen: &ProvisionerState) -> Expression {
     Expression::of(|e| {
         e.expect("last_applied", seen.last_applied.as_deref().map(s));

@@ -1,7 +1,7 @@
 //! The order of a stream's records.
 //!
-//! Sequence numbers are decimal numbers of up to 40 digits, more than 128 bits hold. DynamoDB compares text, so they
-//! are stored with zeros in front; 40 digits of text compare like numbers.
+//! Sequence numbers are decimal numbers of up to 40 digits, which exceed 128 bits. DynamoDB compares text, so they are
+//! stored with leading zeros; 40 digits of text compare like numbers.
 
 use std::{
     cmp::Ordering,
@@ -9,11 +9,11 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-/// Digits in the longest sequence number that DynamoDB hands out.
+/// Number of digits in the longest sequence number of DynamoDB.
 const DIGITS: usize = 40;
 
-/// The position of a record in the stream. The numbers of one item's records rise; those of different shards of the
-/// stream say nothing about each other.
+/// The position of a record in the stream. The numbers of one item's records increase; those of different stream shards
+/// are not comparable.
 ///
 /// ```
 /// use zae_limiter::stream::SequenceNumber;
@@ -22,31 +22,31 @@ const DIGITS: usize = 40;
 /// ```
 #[derive(Clone, Debug)]
 pub struct SequenceNumber {
-    /// With zeros in front, so that text compares like numbers; that is how it is stored.
+    /// The stored form, with leading zeros, so that text compares like numbers.
     padded: String,
-    /// As the stream has it.
+    /// The stream's form.
     text: String,
 }
 
 impl SequenceNumber {
-    /// Reads the text of a record; `None` when it is no number of up to 40 digits.
+    /// Parses the number of a record; `None` if it is not a number of up to 40 digits.
     pub fn new(text: &str) -> Option<Self> {
         let digits = !text.is_empty() && text.len() <= DIGITS && text.bytes().all(|b| b.is_ascii_digit());
         digits.then(|| Self { padded: format!("{text:0>DIGITS$}"), text: text.to_owned() })
     }
 
-    /// As the stream has it.
+    /// Returns the stream's form.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The text with zeros in front.
+    /// Returns the text with leading zeros.
     pub(crate) fn stored(&self) -> &str {
         &self.padded
     }
 }
 
-// Zeros in front make no other number.
+// Leading zeros do not change a number.
 impl PartialEq for SequenceNumber {
     fn eq(&self, other: &Self) -> bool {
         self.padded == other.padded

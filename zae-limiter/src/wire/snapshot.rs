@@ -1,4 +1,4 @@
-//! One usage snapshot and an addition to it, before they are items.
+//! One usage snapshot and an addition to it, before they are encoded as items.
 
 use std::collections::BTreeMap;
 
@@ -31,11 +31,11 @@ pub(crate) struct Addition {
     pub(crate) overdrawn: BTreeMap<String, i64>,
     /// Counted changes, one for each record and limit.
     pub(crate) events: i64,
-    /// By shard: the last record counted before, and the last one counted with this.
+    /// By shard: the last record counted before, and the last one counted by this write.
     pub(crate) marks: BTreeMap<u32, (SequenceNumber, SequenceNumber)>,
 }
 
-/// The partition key is the entity's, so that what is in the way of one entity is not in the way of others.
+/// Returns the partition key, which is the entity's, so that contention on one entity does not affect others.
 pub(crate) fn pk(snapshot: &Snapshot) -> String {
     keys::pk_entity(&snapshot.namespace, &snapshot.entity)
 }

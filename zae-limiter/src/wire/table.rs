@@ -1,9 +1,9 @@
 //! The table's definition.
 //!
-//! One table with string keys `PK` and `SK`, billed on demand. Four global indexes find items by something else than
-//! their key. GSI1 lists an entity's children, GSI2 the buckets and usage of a resource, GSI3 the buckets of an entity
-//! and the entities with limits of their own, GSI4 everything in a namespace. The five local ones belong to the format
-//! and are not used here. A table that somebody else created, by template or by the Python package, has the same shape.
+//! One table with string keys `PK` and `SK`, billed on demand. Four global indexes find items other than by their key.
+//! GSI1 lists an entity's children, GSI2 the buckets and usage of a resource, GSI3 the buckets of an entity and the
+//! entities with limits of their own, GSI4 everything in a namespace. The five local ones belong to the format and are
+//! not used here. A table created by a template or by the Python package has the same shape.
 
 use aws_sdk_dynamodb::{
     Client,
@@ -20,11 +20,11 @@ use aws_sdk_dynamodb::{
 pub(crate) enum Stream {
     /// As deployed: the aggregator reads it.
     NewAndOldImages,
-    /// Nobody reads it.
+    /// It has no reader.
     Off,
 }
 
-/// The global indexes, and what they hold of an item beside its keys.
+/// The global indexes, and their projections.
 const GLOBAL: [(&str, ProjectionType); 4] = [
     ("GSI1", ProjectionType::All),
     ("GSI2", ProjectionType::All),
@@ -40,19 +40,20 @@ const LOCAL: [(&str, ProjectionType); 5] = [
     ("LSI5", ProjectionType::All),
 ];
 
-/// Returns true if an attribute of this name is a key of the table or of one of its indexes, and so must be text.
+/// Returns true if an attribute of this name is a key of the table or of one of its indexes, and therefore must be a
+/// string.
 pub(crate) fn is_key_attribute(name: &str) -> bool {
     let global = |(index, _): &(&str, _)| name.strip_prefix(index).is_some_and(|rest| matches!(rest, "PK" | "SK"));
     let local = |(index, _): &(&str, _)| name.strip_prefix(index) == Some("SK");
     matches!(name, "PK" | "SK") || GLOBAL.iter().any(global) || LOCAL.iter().any(local)
 }
 
-/// One attribute of a key.
+/// Creates one attribute of a key.
 fn key(name: &str, kind: KeyType) -> Result<KeySchemaElement, BuildError> {
     KeySchemaElement::builder().attribute_name(name).key_type(kind).build()
 }
 
-/// The request that creates the table `name`.
+/// Creates the request that creates the table `name`.
 pub(crate) fn create(client: &Client, name: &str, stream: Stream) -> Result<CreateTableFluentBuilder, BuildError> {
     let mut request = client
         .create_table()

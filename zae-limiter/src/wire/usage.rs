@@ -1,12 +1,12 @@
 //! Usage snapshots as items.
 //!
-//! An hour, a day and a month may start at the same instant. The reference, whose sort keys end in the start, then adds
-//! all three up in one item. So the keys of days and months end in the length as well
-//! (`#USAGE#{resource}#{start}#daily`); readers of either kind look for what a key begins with, and find both.
+//! An hour, a day and a month may start at the same instant. The Python package's sort keys end in the start, so it
+//! adds all three up in one item. The keys of our days and months therefore also contain the length
+//! (`#USAGE#{resource}#{start}#daily`); all readers search by the prefix of a key, and find both.
 //!
-//! A snapshot adds up what an entity used of a resource in one window: a counter per limit in whole tokens, and the
-//! number of records counted. `z#{shard}` is the number of the last record that was counted from that shard of the
-//! bucket. A write adds under the condition that its records are newer, so that each record counts once.
+//! A snapshot adds up the use of a resource by an entity in one window: a counter per limit in whole tokens, and the
+//! number of records counted. `z#{shard}` is the number of the last record counted from that shard of the bucket. A
+//! write adds on the condition that its records are newer, so that each record counts once.
 
 use std::collections::HashMap;
 
@@ -38,7 +38,7 @@ use crate::{
 /// The text form of a window's start.
 pub(crate) const FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
 
-/// The first second of the window that `at` (epoch ms) lies in.
+/// Returns the first second of the window that contains `at` (epoch ms).
 pub(crate) fn window_start(at: i64, window: &UsageWindow) -> Option<String> {
     let at: DateTime = Timestamp::from_millisecond(at).ok()?.to_zoned(TimeZone::UTC).datetime();
     let start = match window {
@@ -50,12 +50,12 @@ pub(crate) fn window_start(at: i64, window: &UsageWindow) -> Option<String> {
     Some(start.strftime(FORMAT).to_string())
 }
 
-/// The last second of a window. An unknown length, or a start that is none, gives the start.
+/// Returns the last second of a window. For an unknown length or an invalid start, it returns the start.
 pub(crate) fn window_end(start: &str, window: &UsageWindow) -> String {
     end(start, window).map_or_else(|| start.to_owned(), |end| end.strftime(FORMAT).to_string())
 }
 
-/// The last second of a window of known length.
+/// Returns the last second of a window of known length.
 fn end(start: &str, window: &UsageWindow) -> Option<DateTime> {
     let at = DateTime::strptime(FORMAT, start).ok()?;
     match window {
@@ -69,17 +69,17 @@ fn end(start: &str, window: &UsageWindow) -> Option<DateTime> {
     }
 }
 
-/// The attribute that every whole snapshot has.
+/// The attribute that every complete snapshot has.
 pub(crate) const START: &str = "window_start";
 
-/// When a snapshot's window starts, also where an index has its keys only.
+/// Returns the start of a snapshot's window, even if an index has only its keys.
 pub(crate) fn start(item: &Item) -> Option<&str> {
     get_s(item, START).filter(|start| !start.is_empty()).or_else(|| keys::parse_gsi2_sk_usage(get_s(item, "GSI2SK")?))
 }
 
-/// Reads a snapshot; `None` for an item that lacks who, what or when.
+/// Decodes a snapshot; `None` for an item without entity, resource or time.
 ///
-/// Every number under the name of a limit is a counter, but for the two that a snapshot has itself.
+/// Every number under the name of a limit is a counter, except for the two attributes of the snapshot itself.
 pub(crate) fn decode(item: &Item) -> Option<UsageSnapshot> {
     let entity_id = EntityId::new(get_s(item, "entity_id")?).ok()?;
     let resource = ResourceName::new(get_s(item, "resource")?).ok()?;
@@ -108,15 +108,15 @@ pub(crate) fn decode(item: &Item) -> Option<UsageSnapshot> {
     })
 }
 
-/// In front of a bucket's shard: until where its records are counted in the snapshot. No limit can have such a name,
-/// and being text it is no counter to any reader.
+/// Prefix of a bucket's shard: its value is the last record counted in the snapshot. No limit can have such a name, and
+/// as text it is not a counter for any reader.
 const MARK: &str = "z#";
 /// Seconds in a day of retention.
 /// The end of a counter of the times that a soft limit was left in debt.
 const OVERDRAWN: &str = "#od";
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// The key of a snapshot.
+/// Returns the key of a snapshot.
 pub(crate) fn key(snapshot: &Snapshot) -> Key {
     let start = keys::sk_usage(&snapshot.resource, &snapshot.start);
     let sk = match &snapshot.window {
@@ -126,7 +126,8 @@ pub(crate) fn key(snapshot: &Snapshot) -> Key {
     Key::new(snapshot::pk(snapshot), sk)
 }
 
-/// Returns true if a counter of this name would be another attribute of a snapshot; such a limit cannot be counted.
+/// Returns true if a counter of this name would collide with another attribute of a snapshot; such a limit cannot be
+/// counted.
 fn is_taken(limit: &str) -> bool {
     let own = ["entity_id", "resource", "window", "window_start", "total_events", "ttl"];
     own.contains(&limit) || is_key_attribute(limit)
@@ -136,7 +137,7 @@ fn is_taken(limit: &str) -> bool {
 ///
 /// One `UpdateItem` for any number of records: facts are set, counters added to, and for each shard the mark moves from
 /// below the first record to the last. If a shard's mark is not below the first, the whole write is refused, and the
-/// caller leaves out what was counted.
+/// caller omits the records that were already counted.
 pub(crate) fn encode(snapshot: &Snapshot, addition: &Addition, now_ms: i64, retention_days: u32) -> Expression {
     let expires = time::epoch_seconds(now_ms).saturating_add(i64::from(retention_days) * SECONDS_PER_DAY);
     let pk = snapshot::pk(snapshot);
@@ -179,7 +180,7 @@ pub(crate) fn encode(snapshot: &Snapshot, addition: &Addition, now_ms: i64, rete
     })
 }
 
-/// Until where the records of each of a bucket's shards are counted.
+/// Returns the last counted record of each of a bucket's shards.
 pub(crate) fn marks(item: &Item) -> HashMap<u32, SequenceNumber> {
     let mark = |name: &String| {
         let shard = name.strip_prefix(MARK)?.parse().ok()?;

@@ -1,8 +1,8 @@
 //! Attribute values: building them, reading them, and the mapping of free-form JSON.
 //!
-//! Numbers are text in DynamoDB, and anybody may have written them. Reading never fails on one that is no number of
-//! ours: the caller gets `None`, or an error that names the attribute, and decides. Free-form JSON of metadata and
-//! audit details becomes maps and lists.
+//! Numbers are text in DynamoDB, and any client may have written them. Reading never fails on an unexpected number: the
+//! caller gets `None`, or an error that names the attribute, and decides. Free-form JSON of metadata and audit details
+//! becomes maps and lists.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,18 +12,18 @@ use serde_json::{Map, Number, Value};
 
 use crate::{bucket::clamp, wire::Item};
 
-/// A text.
+/// Creates a string.
 pub(crate) fn s(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-/// A whole number.
+/// Creates a whole number.
 ///
-/// Formatted without the formatter's machinery, because a write has a dozen of them.
+/// Formatted without `core::fmt`, because a write contains a dozen of them.
 pub(crate) fn n(value: impl Into<i128>) -> AttributeValue {
     let value: i128 = value.into();
     let mut digits = itoa::Buffer::new();
-    // Nearly all of them have 64 bits, which is a lot faster.
+    // Nearly all of them fit into 64 bits, which is much faster.
     let digits = match i64::try_from(value) {
         Ok(value) => digits.format(value),
         Err(_) => digits.format(value),
@@ -31,45 +31,45 @@ pub(crate) fn n(value: impl Into<i128>) -> AttributeValue {
     AttributeValue::N(digits.to_owned())
 }
 
-/// Text, or an explicit NULL.
+/// Creates a string, or an explicit NULL.
 pub(crate) fn s_or_null(value: Option<&str>) -> AttributeValue {
     value.map_or(AttributeValue::Null(true), s)
 }
 
-/// An item of these attributes.
+/// Creates an item from these attributes.
 pub(crate) fn item<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {
     attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// A text attribute; `None` when it is absent or of another type.
+/// Returns a string attribute; `None` if it is absent or of another type.
 pub(crate) fn get_s<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name)?.as_s().ok().map(String::as_str)
 }
 
-/// A whole number; `None` when it is absent, of another type, or no whole number of 64 bits.
+/// Returns a whole number; `None` if it is absent, of another type, or not a whole number of 64 bits.
 pub(crate) fn get_n(item: &Item, name: &str) -> Option<i64> {
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 
-/// A number that decides nothing, as wide as DynamoDB keeps it: 38 digits to the last, beyond that the nearest of them.
-/// A fraction is cut off.
+/// Returns a number that only counts, with DynamoDB's precision: 38 digits exactly, beyond that the nearest. Fractions
+/// are truncated.
 pub(crate) fn counter(value: &AttributeValue) -> Option<i128> {
     let text = value.as_n().ok()?;
-    // The conversion keeps within what 128 bits hold.
+    // The conversion saturates at the bounds of 128 bits.
     text.parse().ok().or_else(|| text.parse::<f64>().ok().map(|number| number as i128))
 }
 
-/// The same of an item's attribute, kept within 64 bits.
+/// Returns such a number from an item, clamped to 64 bits.
 pub(crate) fn get_count(item: &Item, name: &str) -> Option<i64> {
     counter(item.get(name)?).map(clamp)
 }
 
-/// A flag; `None` when it is absent or of another type.
+/// Returns a flag; `None` if it is absent or of another type.
 pub(crate) fn get_bool(item: &Item, name: &str) -> Option<bool> {
     item.get(name)?.as_bool().ok().copied()
 }
 
-/// JSON as DynamoDB keeps it.
+/// Converts JSON to DynamoDB's types.
 pub(crate) fn to_attribute(value: &Value) -> AttributeValue {
     match value {
         Value::Null => AttributeValue::Null(true),
@@ -83,12 +83,12 @@ pub(crate) fn to_attribute(value: &Value) -> AttributeValue {
     }
 }
 
-/// A map of JSON values as DynamoDB keeps it.
+/// Converts a map of JSON values to DynamoDB's types.
 pub(crate) fn to_map<'a>(entries: impl IntoIterator<Item = (&'a String, &'a Value)>) -> AttributeValue {
     AttributeValue::M(entries.into_iter().map(|(name, value)| (name.clone(), to_attribute(value))).collect())
 }
 
-/// Converts what DynamoDB keeps to JSON; kinds that have no counterpart (binary, sets) become null.
+/// Converts DynamoDB's types to JSON; types without a counterpart (binary, sets) become null.
 pub(crate) fn from_attribute(value: &AttributeValue) -> Value {
     match value {
         AttributeValue::S(text) => Value::String(text.clone()),
@@ -100,12 +100,12 @@ pub(crate) fn from_attribute(value: &AttributeValue) -> Value {
     }
 }
 
-/// A map as JSON values.
+/// Converts a map to JSON values.
 pub(crate) fn from_map(map: &HashMap<String, AttributeValue>) -> BTreeMap<String, Value> {
     map.iter().map(|(name, value)| (name.clone(), from_attribute(value))).collect()
 }
 
-/// An item in DynamoDB's own JSON, as streams deliver it.
+/// Parses an item in DynamoDB's own JSON, as streams deliver it.
 ///
 /// # Errors
 /// A description of the first problem.
@@ -119,7 +119,7 @@ pub(crate) fn from_wire(item: &Value) -> Result<Item, String> {
         .collect()
 }
 
-/// One value of DynamoDB's JSON, such as `{"N": "12"}`.
+/// Parses one value of DynamoDB's JSON, such as `{"N": "12"}`.
 fn attribute_from_wire(value: &Value) -> Option<AttributeValue> {
     let (kind, value) = value.as_object()?.iter().next()?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -140,7 +140,7 @@ fn attribute_from_wire(value: &Value) -> Option<AttributeValue> {
     })
 }
 
-/// A number as JSON has it: whole if it can be, else the nearest double.
+/// Converts a number to JSON: whole if possible, otherwise the nearest double.
 fn number(text: &str) -> Value {
     if let Ok(whole) = text.parse::<i64>() {
         return whole.into();

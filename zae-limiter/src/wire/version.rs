@@ -1,7 +1,7 @@
 //! The version record as an item.
 //!
-//! Written under the condition that its minimum is still the one that was read, because the minimum is only ever
-//! raised: of two upgrades at once the second reads again and raises what the first has written.
+//! Written on the condition that its minimum is still the one that was read, because the minimum is only ever raised:
+//! of two concurrent upgrades, the second reads again and raises what the first has written.
 
 use super::{
     keys,
@@ -15,12 +15,12 @@ use crate::{
     },
 };
 
-/// The key of the table's one record.
+/// Returns the key of the table's single record.
 pub(crate) fn key() -> Key {
     Key::new(keys::pk_system(keys::RESERVED), keys::sk_version())
 }
 
-/// Reads the record; what is missing is for its reader to judge.
+/// Decodes the record; the reader judges missing parts.
 pub(crate) fn decode(item: &Item) -> VersionRecord {
     let text = |name| get_s(item, name).map(str::to_owned);
     VersionRecord {
@@ -32,7 +32,7 @@ pub(crate) fn decode(item: &Item) -> VersionRecord {
     }
 }
 
-/// Raises the minimum for clients from `seen`, on a record that exists.
+/// Raises the minimum for clients from `seen`, on an existing record.
 pub(crate) fn raise_minimum(minimum: &str, seen: Option<&str>) -> Expression {
     Expression::of(|e| {
         e.expect_item();
@@ -41,7 +41,7 @@ pub(crate) fn raise_minimum(minimum: &str, seen: Option<&str>) -> Expression {
     })
 }
 
-/// Writes a record over one whose minimum is still `seen`; attributes of newer clients stay.
+/// Replaces a record whose minimum is still `seen`; attributes of newer clients stay.
 pub(crate) fn encode(record: &VersionRecord, seen: Option<&str>) -> Expression {
     Expression::of(|e| {
         e.set("schema_version", s(record.schema_version.as_deref().unwrap_or(SCHEMA_VERSION)));

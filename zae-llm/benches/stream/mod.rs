@@ -1,4 +1,4 @@
-//! A megabyte of a chat as OpenAI streams it, event by event, and a gateway on loopback that passes it on.
+//! A megabyte of a chat as OpenAI streams it, event by event, and a gateway on loopback that forwards it.
 
 use std::{
     convert::Infallible,
@@ -40,25 +40,25 @@ pub(crate) static EVENTS: LazyLock<Vec<Bytes>> = LazyLock::new(|| {
     events
 });
 
-/// All of them in one.
+/// All events in one buffer.
 pub(crate) static BODY: LazyLock<Bytes> = LazyLock::new(|| EVENTS.concat().into());
 
-/// The reading of the events.
+/// The expected reading of the events.
 pub(crate) const READING: Reading = Reading::Final(Usage::new(20, 3_000));
 
-/// A reader for them.
+/// Creates a reader for them.
 pub(crate) fn reader() -> UsageReader {
     let mut headers = HeaderMap::new();
     headers.insert("content-type", HeaderValue::from_static("text/event-stream"));
     UsageReader::new(ApiFormat::Auto, StatusCode::OK, &headers)
 }
 
-/// The amount that the server writes at a time.
+/// The size of the server's writes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Writes {
-    /// An event, as a model makes one after the other.
+    /// One event per write, as models generate them.
     Events,
-    /// 16 KiB, as a proxy that buffers does: the least work per byte, and so the hardest to keep up with.
+    /// 16 KiB, as a buffering proxy writes: the least work per byte, and so the hardest to keep up with.
     Blocks,
 }
 
@@ -71,7 +71,7 @@ impl Writes {
     }
 }
 
-/// Selects whether the gateway reads what it passes on.
+/// Selects if the gateway reads the usage of what it forwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Passing {
     Plain,
@@ -87,7 +87,7 @@ impl Passing {
     }
 }
 
-/// A provider, and a gateway that passes its stream on. Both end with the runtime.
+/// A provider, and a gateway that forwards its stream. Both end with the runtime.
 #[derive(Debug)]
 pub(crate) struct Gateway(SocketAddr);
 

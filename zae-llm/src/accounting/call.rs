@@ -8,7 +8,7 @@ use zae_limiter::{Cost, EntityId, Lease, LimitName, ResourceName};
 use super::{Accounting, Admission};
 use crate::{End, LlmRequest, Reading, Tariff, Unseen, Usage, UsageReader};
 
-/// Expected usage and cost of a call.
+/// The expected usage and cost of a call.
 ///
 /// ```
 /// use zae_llm::{Accounting, Tariff};
@@ -18,9 +18,9 @@ use crate::{End, LlmRequest, Reading, Tariff, Unseen, Usage, UsageReader};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Quote {
-    /// The request, read from its body.
+    /// The request, parsed from its body.
     pub(super) request: LlmRequest,
-    /// The usage that is expected.
+    /// The expected usage.
     pub(super) estimate: Usage,
     /// Its cost by the tariff, in whole tokens of each limit.
     pub(super) cost: Cost,
@@ -29,12 +29,12 @@ pub struct Quote {
 }
 
 impl Quote {
-    /// The request.
+    /// Returns the request.
     pub fn request(&self) -> &LlmRequest {
         &self.request
     }
 
-    /// The model that is asked, where the body says it.
+    /// Returns the requested model, if the body names it.
     pub fn model(&self) -> Option<&str> {
         self.request.model()
     }
@@ -44,7 +44,7 @@ impl Quote {
         &self.estimate
     }
 
-    /// The tariff of the call, with the prices of its model.
+    /// Returns the tariff of the call, with the prices of its model.
     pub fn tariff(&self) -> &Tariff {
         &self.tariff
     }
@@ -55,7 +55,7 @@ impl Quote {
     }
 }
 
-/// Reads one response as it passes by, and settles its lease.
+/// Reads one response as it passes through, and settles its lease.
 ///
 /// ```
 /// # use bytes::Bytes;
@@ -74,45 +74,46 @@ impl Quote {
 /// ```
 #[derive(Debug)]
 pub struct Meter {
-    /// The settings that the call was quoted by.
+    /// The settings of the quote.
     pub(super) accounting: Accounting,
     /// The tariff, bound to the prices of the model.
     pub(super) tariff: Tariff,
-    /// The model that is asked, to learn from what it answers.
+    /// The requested model, for learning from its response.
     pub(super) model: Option<String>,
-    /// The reader of the response; `None` before its head came.
+    /// The reader of the response; `None` before its head has arrived.
     pub(super) reader: Option<UsageReader>,
 }
 
 impl Meter {
-    /// Adds the model that is asked, so that an estimator that [learns](crate::estimate::learned) learns by it.
+    /// Adds the requested model, so that an estimator that [learns](crate::estimate::learned) can learn from the
+    /// response.
     #[must_use]
     pub fn of_model(mut self, model: Option<&str>) -> Self {
         self.model = model.map(str::to_owned);
         self
     }
 
-    /// The head of the response is there.
+    /// Processes the head of the response.
     pub fn start(&mut self, status: StatusCode, headers: &HeaderMap) {
         self.reader = Some(UsageReader::new(self.accounting.format, status, headers));
     }
 
-    /// The next bytes of its body; before [`start`](Meter::start) they are ignored.
+    /// Processes the next bytes of its body; before [`start`](Meter::start) they are ignored.
     pub fn push(&mut self, bytes: &[u8]) {
         if let Some(reader) = &mut self.reader {
             reader.push(bytes);
         }
     }
 
-    /// The response has ended in this way: adjusts `lease` by what was read, and says so in metrics and log. The lease
-    /// stays open, for the caller to commit; one that is settled already is left alone.
+    /// Ends the response: adjusts `lease` by the usage, and records it in metrics and log. The lease stays open, for
+    /// the caller to commit; one that is already settled is unchanged.
     ///
-    /// Final usage replaces the estimate, in both directions. Usage of a response that broke off only raises it, and
-    /// where none was seen it stands: whoever hangs up early pays no less.
+    /// Final usage replaces the estimate, in both directions. Usage of a broken response only raises it, and without
+    /// any usage it stands: disconnecting early does not make a call cheaper.
     pub fn settle(self, lease: &Lease, end: End) -> Reading {
         let reading = self.reader.map_or(Reading::Unseen(Unseen::BrokeOff), |reader| reader.finish(end));
         self.accounting.notices.read(&reading, lease.resource());
-        // It fails only on a lease that somebody has settled, who then knows better.
+        // Fails only if the lease is already settled, which then takes precedence.
         let _ = match (self.accounting.admission, &reading) {
             (Admission::Bound, Reading::Final(usage)) => self.tariff.adjust_up(lease, usage),
             _ => self.tariff.adjust_by(lease, &reading),
@@ -129,18 +130,18 @@ impl Meter {
     }
 }
 
-/// A call that is settled. See [`Accounting::on_settled`] for an example.
+/// A settled call. See [`Accounting::on_settled`] for an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Bill<'a> {
-    /// The entity that is charged.
+    /// The charged entity.
     pub entity: &'a EntityId,
-    /// The resource that it is charged for.
+    /// The charged resource.
     pub resource: &'a ResourceName,
     /// The reading of the response.
     pub reading: &'a Reading,
-    /// The cost of what was read, in micro-dollars, where the tariff has prices.
+    /// The cost of the usage in micro-dollars, if the tariff has prices.
     pub micro_dollars: Option<u64>,
-    /// The charge of the call to each limit, the estimate of what was not read included.
+    /// The charge of the call to each limit, including the estimate of unread usage.
     pub charged: BTreeMap<LimitName, i64>,
 }

@@ -5,18 +5,18 @@ use http::{
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 
-/// The format that a body is taken for. See [`claim`] for an example.
+/// The apparent format of a body. See [`claim`] for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// JSON: by its type, or because it begins so. Servers look at either.
+    /// JSON, by its content type or its first bytes. Servers check either.
     Json,
-    /// JSON that cannot be read as it is, or may be: compressed, or in UTF-16 or UTF-32.
+    /// JSON that is not readable as it is: compressed, or in UTF-16 or UTF-32.
     Encoded,
     /// Anything else.
     Other,
 }
 
-/// Tells by the headers and the first bytes of a request's body whether it is meant to be JSON.
+/// Determines from the headers and the first bytes of a request's body if it is meant to be JSON.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -29,7 +29,7 @@ pub fn claim(headers: &HeaderMap, body: &[u8]) -> Claim {
     if !headers.get_all(CONTENT_ENCODING).iter().all(plain) {
         return Claim::Encoded;
     }
-    // A byte order mark or the zero bytes of UTF-16 and UTF-32 come before what tells.
+    // A byte order mark or the zero bytes of UTF-16 and UTF-32 precede the significant byte.
     let mark = |byte: &u8| matches!(byte, 0 | 0xFE | 0xFF);
     let unmarked = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     let first = |body: &[u8]| body.iter().copied().find(|byte| !mark(byte) && !byte.is_ascii_whitespace());
@@ -40,7 +40,7 @@ pub fn claim(headers: &HeaderMap, body: &[u8]) -> Claim {
     if wide { Claim::Encoded } else { Claim::Json }
 }
 
-/// Returns true if the content type is one of JSON: `application/json`, `text/json`, or any that ends in `+json`.
+/// Returns true for a JSON content type: `application/json`, `text/json`, or any that ends in `+json`.
 fn says_json(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_TYPE).iter().any(|value| {
         let value = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();

@@ -1,13 +1,13 @@
-//! A member of a JSON text: [`Pointer`].
+//! Finds a member of a JSON text: [`Pointer`].
 
 use std::{borrow::Cow, fmt};
 
 use super::{JsonError, Scanner, Token};
 
-/// The longest text that is taken out of a body, in bytes as it is written.
+/// Maximum length of a text that is extracted from a body, in bytes as written.
 pub(super) const MAX_TEXT: usize = 8 * 1024;
 
-/// Location of a member: a JSON pointer (RFC 6901), or the name of a member of the outermost object.
+/// The location of a member: a JSON pointer (RFC 6901), or the name of a member of the outermost object.
 ///
 /// ```
 /// use zae_llm::json::Pointer;
@@ -23,23 +23,23 @@ pub struct Pointer(Vec<Cow<'static, str>>);
 /// A member of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PointerMember {
-    /// It has the pointer's next name.
+    /// Its name is the next one of the pointer.
     OnTheWay,
-    /// Another one: its value is passed over.
+    /// Another member, whose value is skipped.
     Other,
 }
 
-/// A container on the way to the member.
+/// A container on the path to the member.
 #[derive(Debug)]
 struct Step {
     /// Number of array items that have begun; `None` in an object.
     items: Option<usize>,
-    /// True if the next container, or the member itself, was in it: a second one would be ambiguous.
+    /// True if the next container, or the member itself, was found in it: a second one would be ambiguous.
     found: bool,
 }
 
 impl Pointer {
-    /// A `name` with a leading `/` is a pointer.
+    /// Parses a pointer; a `name` without a leading `/` is a member of the outermost object.
     pub fn new(name: &'static str) -> Self {
         match name.strip_prefix('/') {
             Some(pointer) => {
@@ -54,14 +54,14 @@ impl Pointer {
         self.0[index].clone().into_owned()
     }
 
-    /// Returns the text that stands there; `None` where there is no such member, or `null`. All of `body` is read, so
-    /// that an answer says that it is JSON.
+    /// Returns the text at the location; `None` if there is no such member, or `null`. All of `body` is read, so a
+    /// result implies that it is valid JSON.
     ///
     /// # Errors
-    /// [`JsonError`] where the body cannot be read, readers disagree about the member, or it is no text.
+    /// [`JsonError`] if the body is malformed, the member is ambiguous, or it is not text.
     pub fn find(&self, body: &[u8]) -> Result<Option<String>, JsonError> {
         let mut scanner = Scanner::new(body);
-        // The open containers that are on the way, outermost first.
+        // The open containers on the path, outermost first.
         let mut way: Vec<Step> = Vec::with_capacity(self.0.len());
         let mut found = None;
         let mut member = PointerMember::OnTheWay;
@@ -97,8 +97,8 @@ impl Pointer {
         Ok(found)
     }
 
-    /// Returns true if the value that begins within the last container of `way` is on the way too; of an object, the
-    /// value of a `member` that is.
+    /// Returns true if the value that begins within the last container of `way` is on the path too; in an object, the
+    /// value of a matching `member`.
     fn takes(&self, way: &mut [Step], member: PointerMember) -> Result<bool, JsonError> {
         let index = way.len();
         let Some(within) = way.last_mut() else { return Ok(true) };
@@ -117,7 +117,7 @@ impl Pointer {
     }
 }
 
-/// As it stands in messages: a name in backticks, and a pointer with its slashes.
+/// Displays it for messages: a name in backticks, and a pointer with its slashes.
 impl fmt::Display for Pointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_slice() {

@@ -1,8 +1,7 @@
-//! JSON of requests, read without building a document of it: memory does not grow with the body.
+//! JSON of requests, read without building a document: memory does not grow with the body.
 //!
-//! Accepts what the JSON readers of model servers accept (Python, Go, Node, protobuf): half surrogate pairs, a byte
-//! order mark, `NaN`, bytes that are no UTF-8 within strings. Whatever it cannot read is an error and never an empty
-//! answer.
+//! Accepts what the JSON parsers of model servers accept (Python, Go, Node, protobuf): unpaired surrogates, a byte
+//! order mark, `NaN`, invalid UTF-8 within strings. Anything unreadable is an error and never an empty result.
 //!
 //! ```
 //! use zae_llm::json::{JsonError, Pointer};
@@ -25,21 +24,21 @@ pub(crate) use number::whole;
 pub(crate) use scan::{Scanner, Token};
 pub(crate) use text::Text;
 
-/// Why a JSON body cannot be used; the [module](self) has an example. Its text goes to clients and never holds a
-/// value of the body.
+/// The reason why a JSON body is not usable; the [module](self) has an example. Its text is sent to clients and never
+/// contains a value of the body.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonError {
-    /// It breaks the grammar.
+    /// It violates the grammar.
     #[error("the request's body is not valid JSON, from byte {at} on")]
     Malformed {
-        /// Position of the first byte that does not fit.
+        /// Position of the first invalid byte.
         at: usize,
     },
-    /// It nests deeper than is read.
+    /// It is nested too deeply.
     #[error("the request's body nests deeper than {} levels", scan::MAX_DEPTH)]
     TooDeep,
-    /// Readers disagree on which of several members of one name counts.
+    /// A name occurs several times, and parsers disagree on which one counts.
     #[error("the request's body has the member `{name}` more than once")]
     Ambiguous {
         /// The name.
@@ -51,7 +50,7 @@ pub enum JsonError {
         /// The name.
         name: String,
     },
-    /// It is compressed, or in another encoding than UTF-8.
+    /// It is compressed, or has another encoding than UTF-8.
     #[error("the request's body must be JSON in UTF-8, without a content-encoding")]
     Encoded,
 }

@@ -1,8 +1,8 @@
-//! Numbers as JSON writes them.
+//! Numbers in JSON's notation.
 
 use std::str;
 
-/// Returns true if `word` is a number by the grammar of JSON.
+/// Returns true if `word` is a number by JSON's grammar.
 pub(super) fn is_number(word: &[u8]) -> bool {
     let rest = word.strip_prefix(b"-").unwrap_or(word);
     let digits = digits(rest);
@@ -25,13 +25,13 @@ pub(super) fn is_number(word: &[u8]) -> bool {
     rest.is_empty()
 }
 
-/// Returns the number of digits at the beginning.
+/// Returns the number of leading digits.
 fn digits(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
-/// A number that is not negative as a whole one, however it is written: `100000.0` and `1e5` are 100 000. A fraction is
-/// rounded up, and what is too large is [`u64::MAX`]. `None` for anything else.
+/// Converts a non-negative number to a whole one, in any notation: `100000.0` and `1e5` are 100 000. A fraction is
+/// rounded up, and numbers that are too large are [`u64::MAX`]. `None` for anything else.
 pub(crate) fn whole(word: &[u8]) -> Option<u64> {
     let text = str::from_utf8(word).ok().filter(|_| is_number(word))?;
     if let Ok(number) = text.parse() {

@@ -4,14 +4,14 @@ use memchr::memchr2;
 
 use super::{JsonError, Text, number};
 
-/// The deepest nesting that is read.
+/// Maximum nesting depth.
 pub(crate) const MAX_DEPTH: usize = 512;
-/// Words of 64 bits that hold a bit for each container.
+/// Number of 64-bit words that hold a bit for each container.
 const WORDS: usize = MAX_DEPTH / 64;
 /// U+FEFF in UTF-8; some clients begin their bodies with it.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// A token of a JSON text. Texts and numbers are pieces of the text itself, as they are written in it.
+/// A token of a JSON text. Texts and numbers are slices of the text itself, as written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Token<'a> {
     /// `{`
@@ -24,9 +24,9 @@ pub(crate) enum Token<'a> {
     ArrayEnd,
     /// The name of a member; its value follows.
     Key(Text<'a>),
-    /// A string that is no name, without its quotes.
+    /// A string that is not a name, without its quotes.
     Text(Text<'a>),
-    /// As it is written; `NaN` and the infinities are among them.
+    /// As written, including `NaN` and the infinities.
     Number(&'a [u8]),
     /// `true` or `false`.
     Bool(bool),
@@ -34,28 +34,28 @@ pub(crate) enum Token<'a> {
     Null,
 }
 
-/// The tokens that may come next, beside white space.
+/// The tokens that may come next, apart from white space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expect {
-    /// A value, behind a name, a comma, or at the beginning.
+    /// A value, after a name, a comma, or at the beginning.
     Value,
-    /// A value or the end, behind `[`.
+    /// A value or the end, after `[`.
     FirstItem,
-    /// A name or the end, behind `{`.
+    /// A name or the end, after `{`.
     FirstKey,
-    /// A name, behind a comma.
+    /// A name, after a comma.
     Key,
-    /// A comma or the end, behind a value.
+    /// A comma or the end, after a value.
     CommaOrEnd,
     /// Nothing: the text is complete.
     Nothing,
 }
 
-/// Takes one JSON text apart, token by token. After an error it gives no more tokens.
+/// Splits one JSON text into tokens. After an error it yields no more tokens.
 ///
-/// It allocates nothing: of the open containers it keeps one bit each, to tell objects from lists, and so reads texts
-/// of any length in the same memory. What it accepts beyond the grammar is what the readers of model servers accept;
-/// see the [module above](super).
+/// It allocates nothing: it keeps one bit for each open container, to distinguish objects from lists, and so reads
+/// texts of any length in constant memory. Beyond the grammar it accepts what the parsers of model servers accept; see
+/// the [module above](super).
 #[derive(Debug)]
 pub(crate) struct Scanner<'a> {
     /// The text.
@@ -71,7 +71,7 @@ pub(crate) struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    /// Starts at the beginning of `bytes`, behind a byte order mark.
+    /// Starts at the beginning of `bytes`, after a byte order mark.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         let at = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
         Self { bytes, at, expect: Expect::Value, depth: 0, objects: [0; WORDS] }
@@ -87,7 +87,7 @@ impl<'a> Scanner<'a> {
         self.depth
     }
 
-    /// The next token; `None` at the end of a complete text.
+    /// Returns the next token; `None` at the end of a complete text.
     ///
     /// Cost: proportional to the token's length; nothing is copied or allocated.
     ///
@@ -116,14 +116,14 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Passes over the value that comes next.
+    /// Skips the next value.
     pub(crate) fn skip_value(&mut self) -> Result<(), JsonError> {
         let depth = self.depth;
         self.next()?;
         self.close_to(depth)
     }
 
-    /// Passes over everything until only `depth` containers are open.
+    /// Skips everything until only `depth` containers are open.
     pub(crate) fn close_to(&mut self, depth: usize) -> Result<(), JsonError> {
         while self.depth > depth {
             self.next()?;
@@ -131,14 +131,14 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Makes the error of the next byte, and ends the reading.
+    /// Creates the error of the next byte, and ends the reading.
     fn malformed(&mut self) -> JsonError {
         self.expect = Expect::Key;
         let at = std::mem::replace(&mut self.at, self.bytes.len());
         JsonError::Malformed { at }
     }
 
-    /// Passes over the white space of JSON.
+    /// Skips JSON's white space.
     fn skip_space(&mut self) {
         let rest = &self.bytes[self.at..];
         self.at += rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
@@ -192,12 +192,12 @@ impl<'a> Scanner<'a> {
         token
     }
 
-    /// Expects what may come behind a value.
+    /// Expects the tokens after a value.
     fn after_value(&mut self) {
         self.expect = if self.depth == 0 { Expect::Nothing } else { Expect::CommaOrEnd };
     }
 
-    /// Reads a name, and the colon behind it.
+    /// Reads a name, and the colon after it.
     fn key(&mut self) -> Result<Token<'a>, JsonError> {
         let text = self.string()?;
         self.skip_space();
@@ -209,10 +209,10 @@ impl<'a> Scanner<'a> {
         Ok(Token::Key(text))
     }
 
-    /// The string whose opening quote is next.
+    /// Reads the string whose opening quote is next.
     ///
-    /// Escapes are checked, so that reading them later cannot fail; characters are not, so that texts in another
-    /// encoding pass.
+    /// Escapes are checked, so that decoding them later cannot fail; characters are not, so that texts in other
+    /// encodings pass.
     fn string(&mut self) -> Result<Text<'a>, JsonError> {
         let start = self.at + 1;
         let mut at = start;
@@ -234,9 +234,9 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A number or a literal.
+    /// Reads a number or a literal.
     ///
-    /// The words of JavaScript that are no JSON count as numbers, because Python writes and reads them.
+    /// JavaScript's literals that are not JSON count as numbers, because Python writes and reads them.
     fn word(&mut self) -> Result<Token<'a>, JsonError> {
         let rest = &self.bytes[self.at..];
         let part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn serde_json_accepts_nothing_that_is_refused_here() {
         let pieces = ["{", "}", "[", "]", ",", ":", "\"a\"", "\"\\u00e4\"", "1", "-1.5e3", "true", "null", " "];
-        // A fixed walk through many short texts.
+        // A deterministic walk through many short texts.
         let mut state = 1_u32;
         let mut valid = 0;
         for _ in 0..200_000 {

@@ -2,46 +2,47 @@
 
 use memchr::memchr;
 
-/// Text with escapes in it is handed on in pieces of about so many bytes.
+/// Approximate size of the pieces in which text with escapes is passed on, in bytes.
 const PIECE: usize = 4 * 1024;
 
-/// A string as it is written, without its quotes; its escapes are valid.
+/// A string as written, without its quotes; its escapes are valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
-    /// Takes a string whose escapes were checked.
+    /// Wraps a string whose escapes were checked.
     pub(super) fn new(written: &'a [u8]) -> Self {
         Self(written)
     }
 
-    /// Its length as it is written.
+    /// Returns its length as written.
     pub(crate) fn written_len(self) -> usize {
         self.0.len()
     }
 
-    /// Returns true if it means `text`.
+    /// Returns true if its decoded form is `text`.
     pub(crate) fn is(self, text: &str) -> bool {
         if memchr(b'\\', self.0).is_none() {
             return self.0 == text.as_bytes();
         }
-        // An escape is at most six times as long as what it stands for.
+        // An escape is at most six times as long as its character.
         self.0.len() <= 6 * text.len() && self.to_text() == text
     }
 
-    /// Returns its meaning. Anything that is not a character becomes U+FFFD.
+    /// Returns its decoded form. Anything that is not a character becomes U+FFFD.
     pub(crate) fn to_text(self) -> String {
         let mut text = String::new();
         self.pieces(|piece| text.push_str(piece));
         text
     }
 
-    /// Returns the meaning of its first `bytes` bytes.
+    /// Returns the decoded form of its first `bytes` bytes.
     pub(crate) fn start(self, bytes: usize) -> String {
         Self(&self.0[..bytes.min(self.0.len())]).to_text()
     }
 
-    /// Passes its meaning to `each`, piece by piece. Borrowed where nothing is escaped, else in pieces of a few kB.
+    /// Passes its decoded form to `each`, piece by piece. Borrowed if nothing is escaped, otherwise in pieces of a few
+    /// kB.
     pub(crate) fn pieces(self, mut each: impl FnMut(&str)) {
         let mut buffer = String::new();
         let mut rest = self.0;
@@ -65,7 +66,7 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Passes on bytes without escapes: short ones collect in `buffer`, long ones go to `each` as they are.
+/// Passes on bytes without escapes: short ones collect in `buffer`, long ones go directly to `each`.
 fn plain(bytes: &[u8], buffer: &mut String, each: &mut impl FnMut(&str)) {
     if bytes.len() < PIECE {
         return lossy(bytes, |piece| buffer.push_str(piece));
@@ -75,7 +76,7 @@ fn plain(bytes: &[u8], buffer: &mut String, each: &mut impl FnMut(&str)) {
     lossy(bytes, each);
 }
 
-/// Passes on the text of `bytes`; each run of bytes that is no UTF-8 becomes U+FFFD.
+/// Passes on the text of `bytes`; each run of invalid UTF-8 becomes U+FFFD.
 fn lossy(bytes: &[u8], mut each: impl FnMut(&str)) {
     for chunk in bytes.utf8_chunks() {
         if !chunk.valid().is_empty() {
@@ -87,7 +88,7 @@ fn lossy(bytes: &[u8], mut each: impl FnMut(&str)) {
     }
 }
 
-/// The character that the escape at the beginning of `bytes` stands for, and the escape's length.
+/// Decodes the escape at the beginning of `bytes`; returns its character and its length.
 fn unescaped(bytes: &[u8]) -> (char, usize) {
     let character = match bytes.get(1) {
         Some(b'b') => '\u{8}',
@@ -102,7 +103,7 @@ fn unescaped(bytes: &[u8]) -> (char, usize) {
     (character, 2.min(bytes.len()))
 }
 
-/// Reads `\uXXXX`, and with it a second one if both are halves of a surrogate pair. A lone half is U+FFFD.
+/// Decodes `\uXXXX`, and a second one with it if they form a surrogate pair. An unpaired surrogate is U+FFFD.
 fn unicode(bytes: &[u8]) -> (char, usize) {
     let first = unit(bytes).unwrap_or(0xFFFD);
     let second = if (0xD800..0xDC00).contains(&first) { bytes.get(6..).and_then(unit) } else { None };
@@ -113,7 +114,7 @@ fn unicode(bytes: &[u8]) -> (char, usize) {
     (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6.min(bytes.len()))
 }
 
-/// The UTF-16 unit that `bytes` begin with, written `\uXXXX`.
+/// Decodes the UTF-16 unit `\uXXXX` at the beginning of `bytes`.
 fn unit(bytes: &[u8]) -> Option<u32> {
     let digits = bytes.strip_prefix(b"\\u")?.get(..4)?;
     digits.iter().try_fold(0, |unit, digit| Some((unit << 4) | char::from(*digit).to_digit(16)?))

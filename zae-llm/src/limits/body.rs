@@ -1,11 +1,11 @@
 //! Reads the JSON body of a refusal: Gemini's `RetryInfo`, OpenAI's `insufficient_quota`, Stripe's `lock_timeout`.
 //!
-//! A refusal's headers often name no time, and its body does, in one of four ways: a detail (`retryDelay`), a member
-//! beside the error (`retry_after`), the headers of a provider behind a gateway, or words for people (`please try again
-//! in 1.5s`). They are tried in this order. The tables of the providers name the members and phrases
+//! A refusal's headers often contain no time, but its body does, in one of four forms: a detail (`retryDelay`), a
+//! member beside the error (`retry_after`), the headers of a provider behind a gateway, or a human-readable message
+//! (`please try again in 1.5s`). They are tried in this order. The tables of the providers name the members and phrases
 //! ([`LimitWords`](crate::providers::table::LimitWords)).
 //!
-//! A body that cannot be read says nothing.
+//! An unreadable body yields nothing.
 
 use std::time::Duration;
 
@@ -21,20 +21,20 @@ use crate::providers::{
 /// The content of a refusal's body.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ErrorBody {
-    /// The refusal is for good, for this reason.
+    /// The reason, if the refusal is permanent.
     pub(super) permanent: Option<String>,
-    /// It is about something else than a limit.
+    /// Set if it is not about a limit.
     pub(super) unrelated: Option<Unrelated>,
     /// Time until a retry makes sense.
     pub(super) retry_after: Option<Duration>,
-    /// It is of a kind that comes without a time.
+    /// Set if refusals of its kind contain no time.
     pub(super) untimed: Option<Untimed>,
 }
 
-/// Reads an error's body; what is no JSON, or not of a known form, says nothing.
+/// Parses an error's body; anything that is not JSON, or has an unknown form, yields nothing.
 pub(super) fn read(body: &[u8]) -> ErrorBody {
     let Ok(value) = serde_json::from_slice::<Value>(body) else { return ErrorBody::default() };
-    // Gemini's streams wrap the error into an array.
+    // Gemini's streams wrap the error in an array.
     let value = value.get(0).unwrap_or(&value);
     let error = value.get("error").unwrap_or(value);
     let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -53,7 +53,7 @@ pub(super) fn read(body: &[u8]) -> ErrorBody {
     }
 }
 
-/// A duration among the details of an error, as protobuf writes it in JSON: Gemini's `google.rpc.RetryInfo`.
+/// Finds a duration in the details of an error, in protobuf's JSON form: Gemini's `google.rpc.RetryInfo`.
 fn detail(error: &Value) -> Option<Duration> {
     let details = error.get("details")?.as_array()?;
     let kind = |detail: &Value| detail.get("@type").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -64,7 +64,7 @@ fn detail(error: &Value) -> Option<Duration> {
     })
 }
 
-/// A time beside the error, as gateways put it there: seconds, or an instant in milliseconds since 1970 among the
+/// Finds a time beside the error, where gateways put it: seconds, or an instant in milliseconds since 1970 in the
 /// headers of the provider behind them.
 fn in_metadata(error: &Value) -> Option<Duration> {
     let metadata = error.get("metadata").unwrap_or(error);
@@ -79,7 +79,8 @@ fn in_metadata(error: &Value) -> Option<Duration> {
     after.or_else(|| time::reset(&number(header("x-ratelimit-reset")?)?, Timestamp::now()))
 }
 
-/// A duration behind a phrase: `please try again in 1.5s.`, or in 17 seconds. Some say it nowhere else.
+/// Finds a duration after a phrase: `please try again in 1.5s.`, or in 17 seconds. Some providers report it nowhere
+/// else.
 fn in_words(message: &str) -> Option<Duration> {
     tables().limits.iter().flat_map(|words| words.retry_phrases).find_map(|phrase| {
         let (_, rest) = message.split_once(phrase)?;

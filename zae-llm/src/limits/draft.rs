@@ -1,5 +1,5 @@
-//! The `RateLimit` field of the IETF draft, in all its spellings: the structured field of drafts 8 to 11 (`r`, `t`),
-//! its successor (`a`, `w`), and the dictionary of draft 7 (`limit=…, remaining=…, reset=…`).
+//! The `RateLimit` field of the IETF draft, in all its forms: the structured field of drafts 8 to 11 (`r`, `t`), its
+//! successor (`a`, `w`), and the dictionary of draft 7 (`limit=…, remaining=…, reset=…`).
 //!
 //! Sources: <https://www.ietf.org/archive/id/draft-ietf-httpapi-ratelimit-headers-08.html> and its later drafts; draft
 //! 7 for the dictionary, <https://www.ietf.org/archive/id/draft-ietf-httpapi-ratelimit-headers-07.html>.
@@ -19,13 +19,13 @@ use super::window::{Refill, Window};
 /// More members than any server reports.
 const MAX_MEMBERS: usize = 32;
 
-/// The windows that all `RateLimit` fields report. What is malformed is ignored, as the draft asks.
+/// Returns the windows in all `RateLimit` fields. Malformed ones are ignored, as the draft requires.
 pub(super) fn windows(headers: &HeaderMap) -> Vec<Window> {
     let fields = headers.get_all("ratelimit").iter().filter_map(|value| value.to_str().ok());
     fields.flat_map(members).take(MAX_MEMBERS).filter_map(|member| window(&member)).collect()
 }
 
-/// The members of a list, split at commas outside of strings.
+/// Splits a list at commas outside of strings.
 fn members(field: &str) -> Vec<String> {
     split(field, ',')
 }
@@ -51,8 +51,8 @@ fn split(text: &str, separator: char) -> Vec<String> {
     parts
 }
 
-/// Reads one member: a quoted name, and its parameters. `None` without an amount that is left, or with a number that
-/// cannot be.
+/// Parses one member: a quoted name, and its parameters. `None` without a remaining amount, or with an impossible
+/// number.
 fn window(member: &str) -> Option<Window> {
     let mut parts = split(member, ';').into_iter();
     let name = parts.next()?;
@@ -69,7 +69,7 @@ fn window(member: &str) -> Option<Window> {
     Some(Window { name, limit: None, remaining: Some(remaining?), reset, refill: Refill::AtOnce })
 }
 
-/// The window of draft 7, whose members are the parts of one and the same.
+/// Returns the window of draft 7, whose members are the parts of a single window.
 pub(super) fn draft7(headers: &HeaderMap) -> Option<Window> {
     let field = headers.get("ratelimit")?.to_str().ok()?;
     let mut window =
@@ -86,7 +86,7 @@ pub(super) fn draft7(headers: &HeaderMap) -> Option<Window> {
     window.remaining.is_some().then_some(window)
 }
 
-/// An integer as structured fields have it: up to 15 digits, here without a sign.
+/// Parses an integer of structured fields: up to 15 digits, here without a sign.
 fn whole(text: &str) -> Option<u64> {
     let text = text.trim();
     let plain = !text.is_empty() && text.len() <= 15 && text.bytes().all(|byte| byte.is_ascii_digit());

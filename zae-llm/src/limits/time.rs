@@ -1,4 +1,4 @@
-//! The ways in which providers write times: seconds, Go durations, dates, instants since 1970.
+//! Parses the notations of times in use by providers: seconds, Go durations, dates, instants since 1970.
 
 use std::time::Duration;
 
@@ -8,24 +8,24 @@ use jiff::{
     tz::TimeZone,
 };
 
-/// Numbers from here on are instants since 1970 and not spans: 2001-09-09, or 31 years.
+/// Numbers from here on are instants since 1970 instead of durations: 2001-09-09, or 31 years.
 const EPOCH_FROM: f64 = 1_000_000_000.0;
-/// Instants since 1970 in milliseconds, which some gateways send.
+/// Instants since 1970 in milliseconds, as sent by some gateways.
 const EPOCH_MILLIS_FROM: f64 = 1_000_000_000_000.0;
-/// Longer texts than any time has.
+/// Maximum length of a time's text.
 const MAX_LEN: usize = 64;
 
-/// A span in seconds, whole or with a fraction; nothing negative, nothing that is no number.
+/// Parses a duration in seconds, possibly fractional; not negative, and only numbers.
 pub(super) fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(decimal(text)?).ok()
 }
 
-/// A span in milliseconds, whole or with a fraction.
+/// Parses a duration in milliseconds, possibly fractional.
 pub(super) fn milliseconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(decimal(text)? / 1000.0).ok()
 }
 
-/// Digits with at most one point: no sign, no exponent, no `inf`.
+/// Parses digits with at most one point: no sign, no exponent, no `inf`.
 fn decimal(text: &str) -> Option<f64> {
     let text = text.trim();
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
@@ -35,10 +35,10 @@ fn decimal(text: &str) -> Option<f64> {
     text.parse().ok()
 }
 
-/// A duration as Go writes it: `1s`, `6m0s`, `12ms`, `1h2m3.5s`, `250µs`; also protobuf's `38.5s`.
+/// Parses a duration in Go's notation: `1s`, `6m0s`, `12ms`, `1h2m3.5s`, `250µs`; also protobuf's `38.5s`.
 ///
-/// Source: <https://pkg.go.dev/time#ParseDuration>; OpenAI and Groq write their resets so. Days, which Go does not
-/// have, are read as well. `None` for a sign, a number without a unit, or a sum that no [`Duration`] holds.
+/// Source: <https://pkg.go.dev/time#ParseDuration>; OpenAI and Groq use it for their resets. Days, which Go does not
+/// have, are accepted as well. `None` for a sign, a number without a unit, or a sum beyond the range of [`Duration`].
 pub(super) fn go_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     if rest.is_empty() || rest.len() > MAX_LEN {
@@ -66,16 +66,16 @@ pub(super) fn go_duration(text: &str) -> Option<Duration> {
     Some(sum)
 }
 
-/// The span from `now` until a date as HTTP writes it; zero when it is past.
+/// Returns the duration from `now` until an HTTP date; zero if it is past.
 pub(super) fn until_http_date(text: &str, now: Timestamp) -> Option<Duration> {
     Some(until(http_date(text)?, now))
 }
 
-/// A date as HTTP writes it, `Sun, 06 Nov 1994 08:49:37 GMT`, or wrote it once: `Sunday, 06-Nov-94 08:49:37 GMT`,
-/// `Sun Nov  6 08:49:37 1994`.
+/// Parses an HTTP date, `Sun, 06 Nov 1994 08:49:37 GMT`, or an obsolete form: `Sunday, 06-Nov-94 08:49:37 GMT`,
+/// `Sun Nov 6 08:49:37 1994`.
 ///
-/// Source: RFC 9110, section 5.6.7, which asks recipients to read all three. Two-digit years are those of the format
-/// `%y`.
+/// Source: RFC 9110, section 5.6.7, which requires recipients to accept all three. Two-digit years are those of the
+/// format `%y`.
 pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if text.len() > MAX_LEN {
@@ -89,9 +89,9 @@ pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     today.or_else(|| in_utc("%A, %d-%b-%y %H:%M:%S GMT")).or_else(|| in_utc("%a %b %e %H:%M:%S %Y"))
 }
 
-/// Reads the end of a window: a Go duration, seconds, an instant since 1970, or an RFC 3339 date.
+/// Parses the end of a window: a Go duration, seconds, an instant since 1970, or an RFC 3339 date.
 ///
-/// `None` for anything else, and for instants that no calendar has. A past instant is a reset of zero: the window is
+/// `None` for anything else, and for instants outside of the calendar. A past instant is a reset of zero: the window is
 /// over.
 pub(super) fn reset(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
@@ -112,7 +112,7 @@ pub(super) fn reset(text: &str, now: Timestamp) -> Option<Duration> {
     }
 }
 
-/// Returns true if a reset is given as an instant, which clocks may disagree about.
+/// Returns true if a reset is given as an instant, on which clocks may disagree.
 pub(super) fn is_instant(text: &str) -> bool {
     match decimal(text) {
         Some(number) => number >= EPOCH_FROM,
@@ -120,7 +120,7 @@ pub(super) fn is_instant(text: &str) -> bool {
     }
 }
 
-/// Returns the span from `now` until `instant`; zero when it is past.
+/// Returns the duration from `now` until `instant`; zero if it is past.
 fn until(instant: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(instant.duration_since(now)).unwrap_or(Duration::ZERO)
 }

@@ -1,7 +1,7 @@
-//! One limit as a provider reports it: [`Window`].
+//! One limit as reported by a provider: [`Window`].
 //!
-//! Each provider spreads a window over three headers, `limit`, `remaining` and `reset`, whose names its table describes
-//! ([`WindowHeaders`](crate::providers::table::WindowHeaders)). They are put together by the window's name:
+//! Providers spread a window over three headers, `limit`, `remaining` and `reset`, whose names their tables describe
+//! ([`WindowHeaders`](crate::providers::table::WindowHeaders)). They are combined by the window's name:
 //!
 //! | header | window | part |
 //! |---|---|---|
@@ -18,14 +18,14 @@ use jiff::Timestamp;
 use super::{draft, time};
 use crate::providers::{table::HeaderRest, tables};
 
-/// More windows than any provider reports.
+/// Maximum number of windows.
 const MAX_WINDOWS: usize = 64;
 /// The length of the windows whose end is given as an instant and that refill gradually: Anthropic's.
 const MINUTE: Duration = Duration::from_secs(60);
-/// The parts of a window, as headers name them.
+/// The parts of a window, as named in headers.
 const FIELDS: [&str; 3] = ["limit", "remaining", "reset"];
 
-/// One of the provider's limits, as its answer reports it. A hint: providers round, omit, and send nonsense.
+/// One of the provider's limits, as reported in its response. Only a hint: providers round, omit, and send nonsense.
 ///
 /// ```
 /// use http::{HeaderMap, StatusCode};
@@ -41,14 +41,14 @@ const FIELDS: [&str; 3] = ["limit", "remaining", "reset"];
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Window {
-    /// Its name, as in the header: `requests`, `input-tokens`, a policy's name, or the header's own name where the
+    /// Its name, as in the header: `requests`, `input-tokens`, a policy's name, or the header's own name if the
     /// provider has only one.
     pub name: String,
     /// Capacity of the limit, in its own unit.
     pub limit: Option<u64>,
-    /// Amount that is left, in its own unit.
+    /// Remaining amount, in its own unit.
     pub remaining: Option<u64>,
-    /// Time until it is full again (or, under [`Refill::AtOnce`], until anything is there again).
+    /// Time until it is full again (or, under [`Refill::AtOnce`], until anything is available again).
     pub reset: Option<Duration>,
     /// The way that it refills.
     pub refill: Refill,
@@ -60,17 +60,17 @@ pub struct Window {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refill {
-    /// Bit by bit: something is there long before the reset.
+    /// Continuously: something is available long before the reset.
     Gradual,
-    /// All at the reset.
+    /// Everything at the reset.
     AtOnce,
 }
 
 impl Window {
-    /// Returns the time until something is there again; `None` when something is there now, or it does not say.
+    /// Returns the time until something is available again; `None` if something is available now, or if it is unknown.
     ///
-    /// Gradual windows only tell when they are full. Of their requests, one is there after `reset / limit`; how many
-    /// tokens the next call needs is not known, so of them nothing follows.
+    /// Gradual windows only report when they are full. In windows of requests, one is available after `reset / limit`;
+    /// the number of tokens of the next call is unknown, so windows of tokens yield nothing.
     pub fn pause(&self) -> Option<Duration> {
         let (Some(0), Some(reset)) = (self.remaining, self.reset) else { return None };
         match (self.refill, self.limit) {
@@ -84,10 +84,10 @@ impl Window {
     }
 }
 
-/// All windows that the headers report. `now` is the time by the provider's clock, where that is known.
+/// Returns all windows in the headers. `now` is the time by the provider's clock, if known.
 ///
-/// A window counts if it says what is left and nothing in it is nonsense. Units: those of the provider for amounts,
-/// spans for resets.
+/// A window counts if it has a remaining amount and no nonsensical part. Units: those of the provider for amounts,
+/// durations for resets.
 pub(super) fn windows(headers: &HeaderMap, now: Timestamp) -> Vec<Window> {
     let mut windows: Vec<Window> = Vec::new();
     let mut nonsense: Vec<&str> = Vec::new();
@@ -100,12 +100,12 @@ pub(super) fn windows(headers: &HeaderMap, now: Timestamp) -> Vec<Window> {
         let text = value.to_str().unwrap_or_default();
         match field {
             "reset" if refill == Refill::Gradual && time::is_instant(text) => {
-                // By a clock that may be wrong, or beside a proxy's date: such windows are a minute long.
+                // The clock may be wrong, or the date a proxy's: such windows are a minute long.
                 windows[index].reset = time::reset(text, now).map(|reset| reset.min(MINUTE));
             }
             "reset" => windows[index].reset = time::reset(text, now),
             _ => match (field, count(text)) {
-                // Some models have no such limit, and are told 0 or -1 of 0 or -1.
+                // Some models have no such limit, and report 0 or -1 of 0 or -1.
                 (_, None) | ("limit", Some(0)) => nonsense.push(window),
                 ("limit", count) => windows[index].limit = count,
                 (_, count) => windows[index].remaining = count,
@@ -121,7 +121,7 @@ pub(super) fn windows(headers: &HeaderMap, now: Timestamp) -> Vec<Window> {
     windows
 }
 
-/// The window that a header belongs to, the part of it that the header states, and how such windows refill.
+/// Returns the window of a header, its part in the header, and the way such windows refill.
 fn place(header: &str) -> Option<(&str, &'static str, Refill)> {
     let families = tables().limits.iter().flat_map(|words| words.windows);
     families.into_iter().find_map(|family| {
@@ -131,7 +131,7 @@ fn place(header: &str) -> Option<(&str, &'static str, Refill)> {
     })
 }
 
-/// The name of the window whose `field` a header is, of which `rest` is left behind the prefix.
+/// Returns the name of the window whose `field` a header is; `rest` is the header without its prefix.
 fn name_of<'h>(form: HeaderRest, rest: &'h str, field: &str) -> Option<&'h str> {
     match form {
         HeaderRest::FieldThenName => rest.strip_prefix(field)?.strip_prefix('-').filter(|name| !name.is_empty()),
@@ -143,7 +143,8 @@ fn name_of<'h>(form: HeaderRest, rest: &'h str, field: &str) -> Option<&'h str> 
     }
 }
 
-/// A count; fractions, signs and words are none. Some gateways send `100, 100;w=60`: the first number counts.
+/// Parses a count; fractions, signs and words are rejected. Some gateways send `100, 100;w=60`: the first number
+/// counts.
 fn count(text: &str) -> Option<u64> {
     let text = text.split([',', ';']).next()?.trim();
     let plain = !text.is_empty() && text.len() <= 18 && text.bytes().all(|byte| byte.is_ascii_digit());

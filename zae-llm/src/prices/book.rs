@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::money::{PicoDollars, micro_dollars};
 use crate::{Region, ServiceTier, Usage, weights::Split};
 
-/// The kind of unit that a price is for.
+/// The kind of unit of a price.
 ///
 /// ```
 /// use zae_llm::prices::PriceKind;
@@ -17,33 +17,33 @@ use crate::{Region, ServiceTier, Usage, weights::Split};
 pub enum PriceKind {
     /// Input without a cache.
     Input,
-    /// Input from a cache; as input where it has no price.
+    /// Input from a cache; priced as input by default.
     CacheRead,
-    /// Input into a cache; as input where it has no price.
+    /// Input into a cache; priced as input by default.
     CacheWrite,
-    /// Input into a cache for an hour; as other input into it where it has no price.
+    /// Input into a cache for an hour; priced as other input into a cache by default.
     CacheWrite1h,
-    /// Sound in; as input where it has no price.
+    /// Audio input; priced as input by default.
     AudioInput,
-    /// Pictures in; as input where they have no price.
+    /// Image input; priced as input by default.
     ImageInput,
     /// Output.
     Output,
-    /// Reasoning; as output where it has no price.
+    /// Reasoning; priced as output by default.
     Reasoning,
-    /// Sound out; as output where it has no price.
+    /// Audio output; priced as output by default.
     AudioOutput,
-    /// Pictures out; as output where they have no price.
+    /// Image output; priced as output by default.
     ImageOutput,
-    /// Predicted tokens that were rejected; as output where they have no price.
+    /// Predicted tokens that were rejected; priced as output by default.
     Rejected,
-    /// A call of a tool that the provider runs; free where it has no price.
+    /// A call of a tool that the provider runs; free by default.
     ToolCall,
-    /// A second; free where it has no price.
+    /// A second; free by default.
     Second,
-    /// A picture; free where it has no price.
+    /// An image; free by default.
     Image,
-    /// A search unit; free where it has no price.
+    /// A search unit; free by default.
     SearchUnit,
 }
 
@@ -67,12 +67,12 @@ impl PriceKind {
         Self::SearchUnit,
     ];
 
-    /// Returns the kind that books call so.
+    /// Returns the kind with that name in books.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
-    /// Returns the word for books.
+    /// Returns its name in books.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Input => "input",
@@ -93,15 +93,15 @@ impl PriceKind {
         }
     }
 
-    /// Returns true if it is priced by the million, as tokens are, and not each.
+    /// Returns true if it is priced per million, as tokens are, and not each.
     pub const fn is_token(self) -> bool {
         !matches!(self, Self::ToolCall | Self::Second | Self::Image | Self::SearchUnit)
     }
 
-    /// The kind whose price it has where it has none.
+    /// Returns the kind whose price applies if it has none.
     ///
-    /// A cached, audio or image input token is an input token where the list names no other price; units that are no
-    /// tokens stand by themselves.
+    /// A cached, audio or image input token is an input token unless the list names another price; units other than
+    /// tokens stand alone.
     const fn whole(self) -> Option<Self> {
         match self {
             Self::CacheRead | Self::CacheWrite | Self::AudioInput | Self::ImageInput => Some(Self::Input),
@@ -112,32 +112,32 @@ impl PriceKind {
     }
 }
 
-/// The prices of a model, or of all whose names begin alike, under some conditions. A row of a [`PriceBook`].
+/// The prices of a model, or of all models with a common prefix, under some conditions. A row of a [`PriceBook`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Price {
-    /// The provider, for people; models of one name at several providers need names of their own.
+    /// The provider, for display; a model with several providers needs a different name for each.
     pub provider: Option<String>,
-    /// The model; with a `*` at its end, all that begin so.
+    /// The model; with a `*` at its end, all models with that prefix.
     pub model: String,
-    /// Counts only for calls with more input than so many tokens, and then for all of the call.
+    /// Applies only to calls with more input tokens than this, and then to the whole call.
     pub above: u64,
-    /// Counts only in this tier.
+    /// Applies only in this tier.
     pub tier: ServiceTier,
-    /// Counts only in this region; [`Region::Anywhere`] counts in all without a price of their own.
+    /// Applies only in this region; [`Region::Anywhere`] applies in all regions without a price of their own.
     pub region: Region,
-    /// Counts from this instant on.
+    /// Applies from this instant on.
     pub valid_from: Option<Timestamp>,
-    /// The origin of the numbers.
+    /// The source of the numbers.
     pub source: String,
-    /// Price of one unit of each kind, by [`PriceKind`]; `None` where the row has none.
+    /// Price of one unit of each kind, by [`PriceKind`]; `None` if the row has none.
     pub(crate) prices: [Option<PicoDollars>; PriceKind::ALL.len()],
 }
 
 impl Price {
-    /// A row without prices.
+    /// Creates a row without prices.
     ///
-    /// `model` is a name, or the beginning of names with a `*` behind it; `source` says where the numbers are from.
+    /// `model` is a name, or a prefix of names followed by a `*`; `source` is the source of the numbers.
     pub fn new(model: impl Into<String>, source: impl Into<String>) -> Self {
         Self {
             provider: None,
@@ -151,8 +151,8 @@ impl Price {
         }
     }
 
-    /// Sets the price of a kind: dollars per million tokens, or per unit of what is no token. What is negative, not a
-    /// number or beyond a million is left out.
+    /// Sets the price of a kind: dollars per million tokens, or per unit of other kinds. Prices that are negative, not
+    /// a number or beyond a million are ignored.
     #[must_use]
     pub fn with(mut self, kind: PriceKind, dollars: f64) -> Self {
         let price = if kind.is_token() {
@@ -175,12 +175,12 @@ impl Price {
         self.key() == other.key()
     }
 
-    /// The model and the conditions: two rows with the same key replace each other.
+    /// Returns the model and the conditions: two rows with the same key replace each other.
     fn key(&self) -> (&str, u64, ServiceTier, Region, Option<Timestamp>) {
         (&self.model, self.above, self.tier, self.region, self.valid_from)
     }
 
-    /// The length of the part of `model` that the row names; exact names go before all others.
+    /// Returns the length of the part of `model` that the row names; exact names take precedence over all others.
     fn fits(&self, model: &str) -> Option<usize> {
         match self.model.strip_suffix('*') {
             Some(start) => model.starts_with(start).then_some(start.len()),
@@ -191,9 +191,9 @@ impl Price {
 
 /// The prices of models.
 ///
-/// Of several rows for a model the one with the longest name counts; of its rows, for each kind of token, one for the
-/// tier and the region of the call goes before others, then the one with the highest `above` that the call exceeds,
-/// then the latest that is valid.
+/// Of several rows for a model, those with the longest name apply; among these, for each kind of token, a row for the
+/// tier and the region of the call takes precedence, then the one with the highest `above` that the call exceeds, then
+/// the latest valid one.
 ///
 /// ```
 /// use zae_llm::{ServiceTier, Usage, prices::{Price, PriceBook, PriceKind}};
@@ -213,7 +213,7 @@ pub struct PriceBook {
 }
 
 impl PriceBook {
-    /// A book of these rows; of rows that [are the same](Price::is_same) the last one counts.
+    /// Creates a book of these rows; of rows that [are the same](Price::is_same) the last one counts.
     pub fn new(rows: impl IntoIterator<Item = Price>) -> Self {
         let mut book = Self::default();
         for row in rows {
@@ -222,7 +222,7 @@ impl PriceBook {
         book
     }
 
-    /// Puts a row into the book, in place of one that [is the same](Price::is_same), which is returned.
+    /// Adds a row, replacing one that [is the same](Price::is_same), which is returned.
     pub fn set(&mut self, row: Price) -> Option<Price> {
         match self.rows.iter_mut().find(|known| known.is_same(&row)) {
             Some(known) => Some(std::mem::replace(known, row)),
@@ -233,21 +233,21 @@ impl PriceBook {
         }
     }
 
-    /// The rows.
+    /// Returns the rows.
     pub fn rows(&self) -> &[Price] {
         &self.rows
     }
 
-    /// Returns true if some row names the model and is valid then.
+    /// Returns true if a row names the model and is valid at `at`.
     pub fn knows(&self, model: &str, at: Timestamp) -> bool {
         self.rows.iter().any(|row| row.fits(model).is_some() && is_valid(row, at))
     }
 
     /// Returns the cost of a call in micro-dollars, rounded up once; `None` for a model that is not in the book.
     ///
-    /// The usage names the tier and the region. Each kind of unit is priced by itself: a row that leaves a kind out
-    /// takes it from the row that would count without it, and then from the kind that it is a part of. Cost:
-    /// proportional to the number of rows.
+    /// The usage contains the tier and the region. Each kind of unit is priced separately: if a row lacks a kind, the
+    /// row that would apply without it is used, and then the kind that it is a part of. Cost: proportional to the
+    /// number of rows.
     pub fn micro_dollars(&self, model: &str, usage: &Usage, at: Timestamp) -> Option<u64> {
         let rows = || self.rows.iter().filter(move |row| is_valid(row, at));
         let longest = rows().filter_map(|row| row.fits(model)).max()?;
@@ -278,12 +278,12 @@ impl PriceBook {
     }
 }
 
-/// Returns true if the row's prices hold at `at`.
+/// Returns true if the row's prices are valid at `at`.
 fn is_valid(row: &Price, at: Timestamp) -> bool {
     row.valid_from.is_none_or(|from| from <= at)
 }
 
-/// The units of each kind, each in one kind only. Seconds are rounded up.
+/// Returns the units of each kind, each in one kind only. Seconds are rounded up.
 fn amounts(usage: &Usage) -> impl Iterator<Item = (PriceKind, u64)> {
     let split = Split::of(usage);
     [

@@ -8,7 +8,7 @@
 //! ]}
 //! ```
 //!
-//! `model` and `source` are needed, the rest has the defaults of [`Price`].
+//! `model` and `source` are required, everything else has the defaults of [`Price`].
 //!
 //! | member | value | default |
 //! |---|---|---|
@@ -21,7 +21,7 @@
 //! | `provider` | a name for people | none |
 //! | `source` | a link and a date | needed |
 //!
-//! Unknown members are errors, because a misspelt condition would make a price count where it should not.
+//! Unknown members are errors, because a misspelt condition would make a price apply where it should not.
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Map, Value, json};
@@ -29,10 +29,10 @@ use serde_json::{Map, Value, json};
 use super::{Price, PriceBook, PriceKind};
 use crate::{Region, ServiceTier};
 
-/// The book that comes with the crate.
+/// The bundled book.
 const BUNDLED: &[u8] = include_bytes!("bundled.json");
 
-/// Why a price book cannot be read.
+/// The reason why a price book cannot be read.
 ///
 /// ```
 /// use zae_llm::prices::PriceBook;
@@ -42,13 +42,13 @@ const BUNDLED: &[u8] = include_bytes!("bundled.json");
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BookError {
-    /// It is no JSON.
+    /// It is not JSON.
     #[error("the price book is not valid JSON")]
     Json(#[from] serde_json::Error),
-    /// It has no rows where its format has them.
+    /// It has no rows at the expected location.
     #[error("the price book has no {0}; is it of another format?")]
     NoRows(&'static str),
-    /// A row says what cannot be.
+    /// A row is invalid.
     #[error("row {row} of the price book (model {model}): {problem}")]
     Row {
         /// Position of the row, from 1.
@@ -61,10 +61,10 @@ pub enum BookError {
 }
 
 impl PriceBook {
-    /// Reads a book of this crate's own format.
+    /// Parses a book in this crate's own format.
     ///
     /// # Errors
-    /// [`BookError`] with the first row that says what cannot be: a misspelt word never makes a model free.
+    /// [`BookError`] with the first invalid row: a misspelling never makes a model free.
     pub fn from_json(text: &[u8]) -> Result<Self, BookError> {
         let value: Value = serde_json::from_slice(text)?;
         let rows = value.get("models").and_then(Value::as_array).ok_or(BookError::NoRows("list `models`"))?;
@@ -80,7 +80,7 @@ impl PriceBook {
         Ok(book)
     }
 
-    /// Writes the book in this crate's own format.
+    /// Formats the book in this crate's own format.
     ///
     /// ```
     /// use zae_llm::prices::PriceBook;
@@ -90,21 +90,21 @@ impl PriceBook {
     /// ```
     pub fn to_json(&self) -> String {
         let rows: Vec<Value> = self.rows().iter().map(written).collect();
-        // Of values that are all text and numbers; and a map without one would be a book without rows.
+        // All values are text and numbers; without a map there would be no rows.
         let mut text = serde_json::to_string_pretty(&json!({ "models": rows })).unwrap_or_default();
         text.push('\n');
         text
     }
 
-    /// A few models of the large providers, as their price lists had them on the date in each row's source. Prices
-    /// change: take it to begin with, and your own book from then on.
+    /// Returns a few models of the large providers, with their list prices on the date in each row's source. Prices
+    /// change: start with it, and maintain your own book.
     pub fn bundled() -> Self {
-        // A test reads it.
+        // A test parses it.
         Self::from_json(BUNDLED).unwrap_or_default()
     }
 }
 
-/// Reads one row.
+/// Parses one row.
 ///
 /// # Errors The problem in words, for a member that is unknown, missing or of another type.
 fn row(value: &Value) -> Result<Price, String> {
@@ -177,7 +177,7 @@ fn priced(row: Price, name: &str, dollars: &Value, is_token: bool) -> Result<Pri
     Ok(row)
 }
 
-/// A date, which begins at midnight UTC, or an instant.
+/// Parses a date, which begins at midnight UTC, or an instant.
 fn instant(text: &str) -> Result<Timestamp, String> {
     if let Ok(instant) = text.parse() {
         return Ok(instant);
@@ -186,7 +186,7 @@ fn instant(text: &str) -> Result<Timestamp, String> {
     midnight.map(|date| date.timestamp()).map_err(|_| format!("`valid_from` is a date or an instant, not `{text}`"))
 }
 
-/// Writes one row, defaults left out.
+/// Formats one row, without defaults.
 fn written(row: &Price) -> Value {
     let mut members = Map::new();
     let mut put = |name: &str, value: Value| drop(members.insert(name.to_owned(), value));

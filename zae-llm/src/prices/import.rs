@@ -1,4 +1,4 @@
-//! Books of the two public formats that people have: LiteLLM's map, and models.dev.
+//! Imports the two common public formats: LiteLLM's map, and models.dev.
 //!
 //! Sources: <https://github.com/BerriAI/litellm/blob/main/model_prices_and_context_window.json> and
 //! <https://models.dev/api.json>.
@@ -10,14 +10,14 @@
 //! | tiers of service | names that end in `_flex`, `_priority`, `_batches` | none |
 //! | a model that several providers sell | one row each, with the provider in its name | one entry below each provider |
 //!
-//! Prices of units that a call does not report (training, storage, sessions) are left out.
+//! Prices of units that a call does not report (training, storage, sessions) are ignored.
 
 use serde_json::{Map, Value};
 
 use super::{BookError, Price, PriceBook, PriceKind};
 use crate::ServiceTier;
 
-/// LiteLLM's names of prices, in dollars per unit. Ends such as `_above_200k_tokens` and `_flex` come behind them.
+/// LiteLLM's names of prices, in dollars per unit. Suffixes such as `_above_200k_tokens` and `_flex` may follow.
 const LITELLM: [(&str, PriceKind); 13] = [
     ("input_cost_per_token", PriceKind::Input),
     ("cache_read_input_token_cost", PriceKind::CacheRead),
@@ -34,7 +34,7 @@ const LITELLM: [(&str, PriceKind); 13] = [
     ("input_cost_per_query", PriceKind::SearchUnit),
 ];
 
-/// Ends of these names that stand for a tier of service.
+/// Suffixes of these names for tiers of service.
 const TIERS: [(&str, ServiceTier); 3] =
     [("_flex", ServiceTier::Flex), ("_priority", ServiceTier::Priority), ("_batches", ServiceTier::Batch)];
 
@@ -50,10 +50,10 @@ const MODELS_DEV: [(&str, PriceKind); 7] = [
 ];
 
 impl PriceBook {
-    /// Reads LiteLLM's map, `model_prices_and_context_window.json`. `source` is what each row says about its origin.
+    /// Parses LiteLLM's map, `model_prices_and_context_window.json`. `source` is recorded in each row.
     ///
-    /// Models are called as in the map, so that those of some providers have its prefix (`azure/gpt-5`). Rows without
-    /// prices are left out.
+    /// Models keep their names in the map, so some have their provider as a prefix (`azure/gpt-5`). Rows without prices
+    /// are ignored.
     ///
     /// ```
     /// use zae_llm::prices::PriceBook;
@@ -65,7 +65,7 @@ impl PriceBook {
     /// ```
     ///
     /// # Errors
-    /// [`BookError`] where it is no such map.
+    /// [`BookError`] if it is not such a map.
     pub fn from_litellm(text: &[u8], source: &str) -> Result<Self, BookError> {
         let Value::Object(models) = serde_json::from_slice(text)? else { return Err(BookError::NoRows("models")) };
         let mut book = Self::default();
@@ -90,10 +90,10 @@ impl PriceBook {
         if book.rows().is_empty() { Err(BookError::NoRows("prices per token")) } else { Ok(book) }
     }
 
-    /// Reads `api.json` of models.dev. `source` is what each row says about its origin.
+    /// Parses `api.json` of models.dev. `source` is recorded in each row.
     ///
-    /// Of a model that several providers sell, the one counts whose provider comes first in `providers`; without any,
-    /// models are called with their provider, `openai/gpt-5`.
+    /// Of a model that several providers sell, the first provider in `providers` counts; without any, models are named
+    /// with their provider, `openai/gpt-5`.
     ///
     /// ```
     /// use zae_llm::prices::PriceBook;
@@ -107,7 +107,7 @@ impl PriceBook {
     /// ```
     ///
     /// # Errors
-    /// [`BookError`] where it is no such file.
+    /// [`BookError`] if it is not such a file.
     pub fn from_models_dev(text: &[u8], providers: &[&str], source: &str) -> Result<Self, BookError> {
         let Value::Object(all) = serde_json::from_slice(text)? else { return Err(BookError::NoRows("providers")) };
         let names: Vec<&str> =
@@ -142,7 +142,7 @@ impl PriceBook {
     }
 }
 
-/// The kind, the tier and the context that a name of LiteLLM's stands for.
+/// Returns the kind, the tier and the context of one of LiteLLM's names.
 fn litellm_price(name: &str) -> Option<(PriceKind, ServiceTier, u64)> {
     let (rest, tier) = TIERS
         .into_iter()
@@ -156,7 +156,7 @@ fn litellm_price(name: &str) -> Option<(PriceKind, ServiceTier, u64)> {
     Some((exact(rest)?, tier, above.parse::<u64>().ok()?.checked_mul(1_000)?))
 }
 
-/// The prices of long contexts, in either spelling.
+/// Returns the prices of long contexts, in either spelling.
 fn contexts(cost: &Map<String, Value>) -> Vec<(u64, &Map<String, Value>)> {
     let tiers = cost.get("tiers").and_then(Value::as_array).into_iter().flatten().filter_map(|tier| {
         let bound = tier.get("tier")?;

@@ -21,10 +21,10 @@ use crate::Usage;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnknownModel {
-    /// It is refused: nobody said what it costs.
+    /// The call is refused, because its cost is unknown.
     #[default]
     Refuse,
-    /// As much as this one.
+    /// The same as for this model.
     PricedAs(String),
     /// No money: only its tokens are charged.
     TokensOnly,
@@ -36,13 +36,13 @@ pub enum UnknownModel {
     .model.as_deref().unwrap_or("(none)"))]
 #[non_exhaustive]
 pub struct UnpricedModel {
-    /// The model; `None` where the request names none.
+    /// The model; `None` if the request names none.
     pub model: Option<String>,
 }
 
 /// A price book that can be replaced while a program runs. Clones share it.
 ///
-/// A call is priced by the book as it is when the call begins, before and after.
+/// A call is priced by the book at its start, for the estimate and for the settlement.
 ///
 /// ```
 /// use zae_llm::{Usage, prices::{PriceBook, Prices}};
@@ -57,7 +57,7 @@ pub struct UnpricedModel {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Prices {
-    /// The book, which is read once for each call and replaced whole.
+    /// The book, which is read once per call and replaced as a whole.
     book: Arc<RwLock<Arc<PriceBook>>>,
     /// The choice for models that are not in it.
     unknown: UnknownModel,
@@ -66,38 +66,38 @@ pub struct Prices {
 }
 
 impl Prices {
-    /// Prices of `book`. A model that is not in it is refused, unless [`unknown`](Self::unknown) says otherwise.
+    /// Creates prices from `book`. A model that is not in it is refused, unless [`unknown`](Self::unknown) selects
+    /// otherwise.
     pub fn new(book: PriceBook) -> Self {
         Self { book: Arc::new(RwLock::new(Arc::new(book))), unknown: UnknownModel::default(), file: None }
     }
 
-    /// Prices of the book in a file of JSON, which [`reload`](Self::reload) reads again.
+    /// Creates prices from a JSON file, which [`reload`](Self::reload) reads again.
     ///
     /// # Errors
-    /// The file cannot be read, or holds no book.
+    /// If the file cannot be read, or is not a book.
     pub fn from_file(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
         let prices = Self::new(read(path)?);
         Ok(Self { file: Some(Arc::new(path.to_owned())), ..prices })
     }
 
-    /// Sets what a model costs that is not in the book.
+    /// Sets the cost of models that are not in the book.
     #[must_use]
     pub fn unknown(mut self, unknown: UnknownModel) -> Self {
         self.unknown = unknown;
         self
     }
 
-    /// Replaces the book, for all clones. Calls under way keep the prices that they began with.
+    /// Replaces the book, for all clones. Calls under way keep the prices at their start.
     pub fn replace(&self, book: PriceBook) {
         *self.book.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(book);
     }
 
-    /// Reads the file again, if it is one that the prices are [from](Self::from_file). Where that fails, the prices
-    /// stay as they are.
+    /// Reads the file again, if the prices are [from](Self::from_file) one. If that fails, the prices are unchanged.
     ///
     /// # Errors
-    /// As [`from_file`](Self::from_file).
+    /// See [`from_file`](Self::from_file).
     pub fn reload(&self) -> io::Result<()> {
         if let Some(file) = &self.file {
             self.replace(read(file)?);
@@ -105,12 +105,12 @@ impl Prices {
         Ok(())
     }
 
-    /// The book as it is.
+    /// Returns the current book.
     pub fn book(&self) -> Arc<PriceBook> {
         Arc::clone(&self.book.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The prices of a call to `model` that begins at `at`. `Ok(None)` where it costs no money.
+    /// Returns the prices of a call to `model` that begins at `at`. `Ok(None)` if it costs no money.
     pub(crate) fn of(&self, model: Option<&str>, at: Timestamp) -> Result<Option<CallPrices>, UnpricedModel> {
         let book = self.book();
         let known = |model: &str| book.knows(model, at);
@@ -129,7 +129,7 @@ impl Prices {
     }
 }
 
-/// Reads a book; one that is no book is an error of the kind `InvalidData`.
+/// Parses a book; anything else is an error of the kind `InvalidData`.
 fn read(path: &Path) -> io::Result<PriceBook> {
     let invalid = |error: BookError| io::Error::new(io::ErrorKind::InvalidData, error);
     PriceBook::from_json(&fs::read(path)?).map_err(invalid)
@@ -138,11 +138,11 @@ fn read(path: &Path) -> io::Result<PriceBook> {
 /// The prices of one call.
 #[derive(Clone, Debug)]
 pub(crate) struct CallPrices {
-    /// The model by whose prices the call is paid: its own, or the one that stands in for it.
+    /// The model whose prices apply: the call's own, or its substitute.
     model: Arc<str>,
-    /// The book as it was when the call began.
+    /// The book at the start of the call.
     book: Arc<PriceBook>,
-    /// The beginning of the call.
+    /// The start of the call.
     at: Timestamp,
 }
 

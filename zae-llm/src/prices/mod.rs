@@ -1,8 +1,8 @@
 //! Prices of models: [`PriceBook`], and [`Prices`], which can change while a program runs.
 //!
-//! A book says what a token of each kind costs, by model, length of the context, tier of service, region and date. A
-//! [`Tariff`](crate::Tariff) that is [priced](crate::Tariff::priced) charges a limit in micro-dollars beside tokens, in
-//! the same decision: the estimate's cost before the call, and the real one after it.
+//! A book contains the price of a token of each kind, by model, length of the context, tier of service, region and
+//! date. A [`Tariff`](crate::Tariff) that is [priced](crate::Tariff::priced) charges a limit in micro-dollars beside
+//! tokens, in the same decision: the estimated cost before the call, and the real one after it.
 //!
 //! ```
 //! use zae_llm::{Tariff, Usage, prices::{PriceBook, Prices, UnknownModel}};

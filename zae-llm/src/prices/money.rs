@@ -1,26 +1,26 @@
 //! Amounts of money: [`PicoDollars`].
 //!
 //! Money is counted in whole numbers, so that sums do not depend on their order: 1 dollar per million tokens is 1
-//! micro-dollar, or 10⁶ pico-dollars, per token. A price in pico-dollars fits 64 bits up to the dearest that is
-//! accepted, and a product with a count 128.
+//! micro-dollar, or 10⁶ pico-dollars, per token. A price in pico-dollars fits into 64 bits up to the highest accepted
+//! price, and a product with a count into 128.
 
-/// A price of one unit in millionths of a micro-dollar: a price per million tokens is exact to a micro-dollar.
+/// The price of one unit in millionths of a micro-dollar: a price per million tokens is exact to a micro-dollar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PicoDollars(pub(crate) u64);
 
 /// Pico-dollars in a micro-dollar.
 const PER_MICRO: u128 = 1_000_000;
-/// No token costs more, in dollars.
+/// The highest accepted price of a token, in dollars.
 const MOST: f64 = 1_000_000.0;
 
 impl PicoDollars {
-    /// The price of one unit, in dollars: `None` for what is no price.
+    /// Converts the price of one unit, in dollars; `None` for an invalid price.
     pub(crate) fn from_dollars(dollars: f64) -> Option<Self> {
         // In range, so that the cast is exact to the unit.
         (0.0..=MOST).contains(&dollars).then(|| Self((dollars * 1e12).round() as u64))
     }
 
-    /// The price of one of a million units, in dollars per million.
+    /// Converts a price in dollars per million units.
     pub(crate) fn from_dollars_per_million(dollars: f64) -> Option<Self> {
         (0.0..=MOST).contains(&dollars).then(|| Self((dollars * 1e6).round() as u64))
     }
@@ -36,7 +36,7 @@ impl PicoDollars {
     }
 }
 
-/// Sums up amounts, and rounds the sum up to micro-dollars, once.
+/// Sums up amounts, and rounds the sum up to micro-dollars once.
 pub(crate) fn micro_dollars(amounts: impl IntoIterator<Item = (PicoDollars, u64)>) -> u64 {
     let sum: u128 = amounts.into_iter().map(|(price, units)| u128::from(price.0) * u128::from(units)).sum();
     u64::try_from(sum.div_ceil(PER_MICRO)).unwrap_or(u64::MAX)

@@ -1,5 +1,5 @@
-//! A thousand random calls over ten models: what is reserved, settled and refunded in money, beside an independent
-//! calculation in fractions.
+//! A thousand random calls over ten models: the amounts reserved, settled and refunded in money, compared with an
+//! independent calculation in fractions.
 
 use proptest::{
     prelude::*,
@@ -11,7 +11,7 @@ use zae_limiter::{Limit, Limits, RateLimiter, Repository};
 use super::{PriceBook, Prices};
 use crate::{Accounting, MICRODOLLARS, Reading, ServiceTier, Tariff, Usage};
 
-/// Ten models with every condition that a book knows, but dates.
+/// Ten models with every condition that a book supports, except for dates.
 fn book() -> Value {
     let row = |model: &str, prices: Value| json!({"model": model, "per_million": prices, "source": "test"});
     let with = |mut row: Value, name: &str, value: Value| {
@@ -40,7 +40,7 @@ fn book() -> Value {
 const MODELS: [&str; 10] =
     ["flat", "cached", "thinking", "sounds", "pictures", "tiny", "free", "long", "tiers", "tools"];
 
-/// Dollars times 10^12 per unit, read from the book as text and by another way than the crate's.
+/// Returns dollars times 10^12 per unit, computed from the book's text independently of the crate.
 fn independent(book: &Value, model: &str, usage: &Usage) -> u64 {
     let exact = |value: &Value, exponent: i32| -> i128 {
         let text = value.to_string();

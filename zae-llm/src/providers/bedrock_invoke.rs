@@ -1,4 +1,4 @@
-//! Bedrock's InvokeModel: the model's own answer, and what Bedrock counts beside it.
+//! Bedrock's InvokeModel: the model's own response, and Bedrock's counts beside it.
 //!
 //! Sources: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html>,
 //! `API_runtime_InvokeModelWithResponseStream.html`; the model parameters of Titan and Llama in the user guide. In a

@@ -1,4 +1,4 @@
-//! Models of Bedrock whose own answers count in members of the document: Titan and Llama.
+//! Models of Bedrock whose own responses have counts as members of the document: Titan and Llama.
 //!
 //! Sources: <https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-titan-text.html>,
 //! `model-parameters-titan-embed-text.html`, `model-parameters-meta.html`.

@@ -1,4 +1,4 @@
-//! Cloudflare Workers AI: its own API wraps the answer. Its compatible endpoint speaks as OpenAI's.
+//! Cloudflare Workers AI: its own API wraps the response. Its compatible endpoint follows OpenAI's.
 //!
 //! Source: <https://developers.cloudflare.com/workers-ai/get-started/rest-api/>, and the schema of its models.
 //!

@@ -3,7 +3,7 @@
 //! Sources: <https://docs.cohere.com/reference/chat>, `/chat-stream`, `/embed`, `/rerank`; `/v1/reference/chat`; the
 //! types `Usage`, `ApiMeta` and `ChatMessageEndEventDelta` of `cohere-python`.
 //!
-//! `tokens` is what the model read and wrote, `billed_units` what is paid for; rerankers have search units alone:
+//! `tokens` counts the model's input and output, `billed_units` the billed part; rerankers only have search units:
 //!
 //! ```json
 //! {"usage": {"billed_units": {"input_tokens": 17, "output_tokens": 12},

@@ -1,4 +1,4 @@
-//! Alibaba's DashScope (Qwen): its own API, whose usage has OpenAI's shape. Its compatible endpoint speaks as OpenAI.
+//! Alibaba's DashScope (Qwen): its own API, whose usage has OpenAI's shape. Its compatible endpoint follows OpenAI's.
 //!
 //! Source: <https://help.aliyun.com/zh/model-studio/qwen-api-via-dashscope>.
 //!
@@ -6,7 +6,7 @@
 //! {"output": {"choices": []}, "usage": {"input_tokens": 22, "output_tokens": 17, "total_tokens": 39}}
 //! ```
 //!
-//! Errors come in an event of that name: `event:error`, `data:{"code": "Throttling.RateQuota"}`.
+//! Errors are events of that name: `event:error`, `data:{"code": "Throttling.RateQuota"}`.
 
 use super::table::{LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, Word};
 

@@ -4,7 +4,7 @@
 //! <https://ai.google.dev/gemini-api/docs/streaming>; `InteractionCompletedEvent` of `js-genai`, and
 //! `interaction.complete`, its name in the first revision. Vertex writes the same members in camel case.
 //!
-//! Counted as by `generateContent`, under other names. In a stream only the last event but one has it:
+//! Counts as in `generateContent`, under other names. In a stream only the last event but one has them:
 //!
 //! ```json
 //! {"event_type": "interaction.completed",
@@ -16,7 +16,7 @@ use super::table::{Counted, Fields, Meaning, Means, Member, Place, Provider, Req
 
 pub(super) const PROVIDER: Provider = Provider {
     usage: &[UsageShape {
-        // In a stream, of the event that completes the interaction.
+        // In a stream, in the event that completes the interaction.
         places: &[Place::usage("", "usage"), Place::usage("interaction", "usage")],
         signs: &[&["total_input_tokens"], &["total_output_tokens"], &["totalInputTokens"], &["totalOutputTokens"]],
         fields: Fields {

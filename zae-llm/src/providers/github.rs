@@ -1,4 +1,4 @@
-//! GitHub's REST API, which model gateways call beside models.
+//! GitHub's REST API, which model gateways call, too.
 //!
 //! Source: <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
 

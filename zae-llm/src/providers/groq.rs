@@ -1,4 +1,4 @@
-//! Groq, where it differs from OpenAI: streams have usage in a member of its own, whether asked or not.
+//! Groq, where it differs from OpenAI: streams always have usage, in a member of its own.
 //!
 //! Source: <https://console.groq.com/docs/api-reference#chat-create>.
 //!

@@ -1,4 +1,4 @@
-//! The headers of draft-ietf-httpapi-ratelimit-headers before revision 7: a field for each number. The fields of later
+//! The headers of draft-ietf-httpapi-ratelimit-headers before revision 7: one field per number. The fields of later
 //! revisions are structured and have a reader of their own.
 
 use super::table::{HeaderRest, LimitWords, Provider, WindowHeaders};

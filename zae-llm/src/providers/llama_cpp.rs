@@ -1,4 +1,4 @@
-//! The server of llama.cpp: its own completions. Its compatible endpoints speak as OpenAI's.
+//! The server of llama.cpp: its own completions. Its compatible endpoints follow OpenAI's.
 //!
 //! Source: <https://github.com/ggml-org/llama.cpp/tree/master/tools/server>, of `/completion`.
 //!

@@ -1,5 +1,5 @@
 //! Moonshot (Kimi) and Together, where they differ from OpenAI: cached input has a name of its own, and streams of
-//! Moonshot have usage in the last choice, whether asked or not.
+//! Moonshot always have usage, in the last choice.
 //!
 //! Sources: <https://platform.moonshot.ai/docs/api/chat>, <https://docs.together.ai/reference/chat-completions-1>.
 //!

@@ -1,8 +1,8 @@
-//! Ollama's own API: chat, generate, embed. Its compatible endpoints speak as OpenAI's.
+//! Ollama's own API: chat, generate, embed. Its compatible endpoints follow OpenAI's.
 //!
 //! Source: <https://docs.ollama.com/api>, <https://docs.ollama.com/api/usage>.
 //!
-//! Documents come one per line, and the last one counts. A prompt that was in the cache may be left out.
+//! One document per line, of which the last counts. A prompt in the cache may be omitted.
 //!
 //! ```json
 //! {"model": "llama3.2", "done": true, "done_reason": "stop", "prompt_eval_count": 26, "eval_count": 298}

@@ -1,5 +1,5 @@
-//! Perplexity, where it differs from OpenAI: deep research reads citations and reasons beside what the total counts,
-//! and bills both.
+//! Perplexity, where it differs from OpenAI: deep research reads citations and reasons in addition to the total's
+//! count, and bills both.
 //!
 //! Sources: <https://docs.perplexity.ai/api-reference/chat-completions-post>,
 //! <https://docs.perplexity.ai/getting-started/pricing>.
@@ -22,7 +22,7 @@ pub(super) const PROVIDER: Provider = Provider {
             more_input: &["citation_tokens"],
             reasoning: &["reasoning_tokens"],
             tool_calls: &["num_search_queries"],
-            // It counts the prompt and the answer.
+            // It only counts the prompt and the answer.
             total: &[],
             ..openai::FIELDS
         },

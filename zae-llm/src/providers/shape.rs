@@ -1,6 +1,6 @@
-//! The tables for one shape of usage: [`UsageShape`].
+//! Tables that describe one shape of usage: [`UsageShape`].
 //!
-//! A provider's documentation shows an object; its shape here says the same in five parts:
+//! A provider documents an object; its shape describes the same in five parts:
 //!
 //! ```json
 //! {"usage": {"prompt_tokens": 1117, "completion_tokens": 246, "total_tokens": 1363,
@@ -17,14 +17,14 @@
 
 use super::table::Place;
 
-/// One shape in which a provider writes usage. The first shape of all providers that fits an object reads it.
+/// One shape in which providers report usage. The first shape that fits an object reads it.
 #[derive(Debug)]
 pub(crate) struct UsageShape {
-    /// The places at which such an object stands in a document or an event.
+    /// The locations of such an object in a document or an event.
     pub(crate) places: &'static [Place],
-    /// Sets of members, of which all of one set must be there and not `null`; without sets, whatever stands there fits.
+    /// Sets of members, of which one must be present completely and not `null`; without sets, any object fits.
     pub(crate) signs: &'static [&'static [&'static str]],
-    /// The members of the object, by what they count.
+    /// The members of the object, by count.
     pub(crate) fields: Fields,
     /// The relation of cached tokens to the input.
     pub(crate) cached: Counted,
@@ -32,12 +32,12 @@ pub(crate) struct UsageShape {
     pub(crate) reasoning: Counted,
     /// The kind of tokens that only the total counts.
     pub(crate) rest: Remainder,
-    /// The part that the object plays among others of the same answer.
+    /// The role of the object among others of the same response.
     pub(crate) role: Role,
 }
 
 impl UsageShape {
-    /// A shape without fields, in which everything is within its whole and each object repeats the ones before.
+    /// A shape without fields, in which every part is within its whole and each object repeats the previous ones.
     pub(crate) const PLAIN: Self = Self {
         places: &[],
         signs: &[],
@@ -50,14 +50,15 @@ impl UsageShape {
 }
 
 /// Members of a usage object, as paths: `parent.name` is a member of a member, and `list[key=value].name` a member of
-/// those objects of a list that have such a member. Of several paths the first one that is there counts.
+/// those objects of a list that have such a member. Of several paths, the first existing one counts.
 #[derive(Debug)]
 pub(crate) struct Fields {
-    /// All input that the shape counts as such; cached tokens are within or beside it by [`UsageShape::cached`].
+    /// All input that the shape counts as input; cached tokens are within or beside it according to
+    /// [`UsageShape::cached`].
     pub(crate) input: Paths,
-    /// Input beside `input`.
+    /// Further input beside `input`.
     pub(crate) more_input: Paths,
-    /// All output; reasoning is within or beside it by [`UsageShape::reasoning`].
+    /// All output; reasoning is within or beside it according to [`UsageShape::reasoning`].
     pub(crate) output: Paths,
     /// Input from a cache.
     pub(crate) cache_read: Paths,
@@ -65,45 +66,45 @@ pub(crate) struct Fields {
     pub(crate) cache_write: Paths,
     /// The part of `cache_write` that lives for an hour.
     pub(crate) cache_write_1h: Paths,
-    /// Output that is thinking.
+    /// Reasoning output.
     pub(crate) reasoning: Paths,
-    /// Sound in; within the uncached input.
+    /// Audio input; within the uncached input.
     pub(crate) audio_input: Paths,
-    /// Sound out; within the output.
+    /// Audio output; within the output.
     pub(crate) audio_output: Paths,
-    /// Pictures in; within the uncached input.
+    /// Image input; within the uncached input.
     pub(crate) image_input: Paths,
-    /// Pictures out; within the output.
+    /// Image output; within the output.
     pub(crate) image_output: Paths,
-    /// Predicted tokens that the answer does not have, and that are paid for as output.
+    /// Predicted tokens that the response does not contain, and that are billed as output.
     pub(crate) rejected: Paths,
-    /// Everything. It shows tokens that no other member counts, see [`UsageShape::rest`].
+    /// The total. It reveals tokens that no other member counts, see [`UsageShape::rest`].
     pub(crate) total: Paths,
-    /// Calls of tools that the provider runs; all that are there are added.
+    /// Calls of tools that the provider runs; all existing ones are added up.
     pub(crate) tool_calls: Paths,
-    /// Seconds of sound or of computing.
+    /// Seconds of audio or of computing.
     pub(crate) seconds: Paths,
-    /// Pictures that are billed each.
+    /// Images that are billed individually.
     pub(crate) images: Paths,
     /// Search units of rerankers.
     pub(crate) search_units: Paths,
-    /// The tier that served the call, as text.
+    /// The tier of service, as text.
     pub(crate) tier: Paths,
-    /// The region that it was bound to, as text.
+    /// The region, as text.
     pub(crate) region: Paths,
-    /// Steps of the call that its own counts leave out.
+    /// Steps of the call that its own counts omit.
     pub(crate) steps: Option<Steps>,
 }
 
 /// Paths to a value.
 pub(crate) type Paths = &'static [&'static str];
 
-/// A list of a call's steps, each with counts of the same names, and the types of those that are to be added.
+/// A list of a call's steps, each with counts of the same names, and the types of those to add.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Steps {
     /// Path of the list.
     pub(crate) list: &'static str,
-    /// Values of `type` of the steps whose counts are to be added; those of all others are in the object's own.
+    /// Values of `type` of the steps whose counts have to be added; all others are included in the object's own.
     pub(crate) left_out: &'static [&'static str],
 }
 
@@ -133,7 +134,7 @@ impl Fields {
     };
 }
 
-/// Names of the counts in [`Fields`], in the order in which the reader keeps them.
+/// The counts in [`Fields`], in the reader's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Input,
@@ -200,12 +201,12 @@ impl Fields {
     }
 }
 
-/// The kind of tokens that a total counts and no part names.
+/// The kind of tokens that a total counts but no part names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Remainder {
-    /// Thinking, as nearly everywhere.
+    /// Reasoning, as for nearly all providers.
     Reasoning,
-    /// Sound that was listened to.
+    /// Audio input.
     AudioInput,
 }
 
@@ -214,21 +215,21 @@ pub(crate) enum Remainder {
 pub(crate) enum Counted {
     /// The whole counts the part too.
     Within,
-    /// The part comes in addition.
+    /// The part is in addition to the whole.
     Beside,
 }
 
-/// The part that a usage object plays among those of the same answer.
+/// The role of a usage object among those of the same response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Repeats what came before: the last one counts.
+    /// Repeats the previous ones: the last one counts.
     Repeats,
-    /// Opens the answer; others complete it, and its output is a placeholder.
+    /// Opens the response; others complete it, and its output is a placeholder.
     Opens,
-    /// Completes what came before: what it leaves out stays.
+    /// Completes the previous ones: omitted counts stay.
     Completes,
-    /// Comes once, and nothing after it.
+    /// Occurs once, at the end.
     Ends,
-    /// As [`Ends`](Role::Ends), and counts only where there is no other.
+    /// As [`Ends`](Role::Ends), but counts only if there is no other.
     StandsIn,
 }

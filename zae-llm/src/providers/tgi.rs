@@ -1,9 +1,9 @@
-//! Hugging Face's text-generation-inference: its own API. Its compatible endpoint speaks as OpenAI's.
+//! Hugging Face's text-generation-inference: its own API. Its compatible endpoint follows OpenAI's.
 //!
 //! Source: <https://huggingface.co/docs/text-generation-inference/reference/api_reference>; the headers of `generate` in
 //! `router/src/server.rs`.
 //!
-//! A stream's last event has both counts; a document has those of its output, and its headers both:
+//! A stream's last event has both counts; a document has its output's count, and its headers both:
 //!
 //! ```json
 //! {"generated_text": "", "details": {"finish_reason": "length", "generated_tokens": 20, "input_length": 6}}

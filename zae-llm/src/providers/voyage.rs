@@ -1,7 +1,7 @@
 //! Voyage AI: embeddings and rerankers. All tokens are input, and the total is the only count.
 //!
 //! Sources: <https://docs.voyageai.com/reference/embeddings-api>, `/reranker-api`, `/multimodal-embeddings-api`;
-//! <https://github.com/voyage-ai/openapi>. Other embedders and rerankers (Jina, Nomic) write the same.
+//! <https://github.com/voyage-ai/openapi>. Other embedders and rerankers (Jina, Nomic) use the same format.
 //!
 //! ```json
 //! {"object": "list", "data": [], "model": "voyage-4", "usage": {"total_tokens": 8}}

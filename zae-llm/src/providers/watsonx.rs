@@ -1,4 +1,4 @@
-//! IBM watsonx.ai: its own text generation and embeddings. Its chat speaks as OpenAI's.
+//! IBM watsonx.ai: its own text generation and embeddings. Its chat follows OpenAI's.
 //!
 //! Source: <https://cloud.ibm.com/apidocs/watsonx-ai#text-generation>, `#text-generation-stream`, `#text-embeddings`.
 //!

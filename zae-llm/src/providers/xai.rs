@@ -1,4 +1,4 @@
-//! xAI, where it differs from OpenAI: reasoning is beside the output, as the total tells, and sources of searches are
+//! xAI, where it differs from OpenAI: reasoning is beside the output, as the total shows, and sources of searches are
 //! billed.
 //!
 //! Sources: <https://docs.x.ai/docs/api-reference#chat-completions>, <https://docs.x.ai/docs/guides/live-search>.

@@ -1,21 +1,21 @@
-//! Counts of tokens as a usage object states them, by the shapes of the providers: [`parse`].
+//! Counts of tokens in a usage object, by the shapes of the providers: [`parse`].
 //!
-//! A usage object goes through three steps:
+//! A usage object is processed in three steps:
 //!
-//! 1. *Which shape is it of?* The first one at this place of which all members of one sign are there ([`is_marked`]).
-//! 2. *What does it say?* Each [`Kind`] has paths, of which the first that leads to a value counts ([`Counts::read`]).
-//!    A path may go through objects, and through a list to the object with some member, as in
-//!    `promptTokensDetails[modality=AUDIO]`. Steps that the counts leave out are added, as Anthropic's compaction of a
+//! 1. *Select the shape.* The first one for this location with all members of one sign ([`is_marked`]).
+//! 2. *Read the counts.* Each [`Kind`] has paths, of which the first that leads to a value counts ([`Counts::read`]). A
+//!    path may lead through objects, and through a list to the object with some member, as in
+//!    `promptTokensDetails[modality=AUDIO]`. Steps that the counts omit are added, such as Anthropic's compaction of a
 //!    context.
-//! 3. *What does that come to?* ([`Counts::usage`]) The shape says whether cached tokens are within the input or beside
-//!    it, and reasoning within the output or beside it. Some providers do not keep to what their shape says, and the
-//!    numbers tell: reasoning that is more than the output, or that the total counts once more, is beside it.
+//! 3. *Compute the usage* ([`Counts::usage`]). The shape defines if cached tokens are within the input or beside it,
+//!    and reasoning within the output or beside it. Some providers deviate from their shape, which the numbers reveal:
+//!    reasoning that exceeds the output, or that the total counts in addition, is beside it.
 //!
-//! Counts of one answer are merged before the third step, because a later object may name a part of what an earlier one
-//! counted: merged as they are stated, the parts stay within their whole.
+//! Counts of one response are merged before the third step, because a later object may name a part of an earlier count:
+//! merged as stated, the parts stay within their whole.
 //!
-//! A value that cannot be a count (negative, a fraction, a text, more than a billion) makes the whole object absurd.
-//! It is never taken for zero, as that would be a refund.
+//! An impossible count (negative, a fraction, a text, more than a billion) makes the whole object absurd. It is never
+//! treated as zero, which would be a refund.
 
 use serde_json::Value;
 
@@ -28,29 +28,28 @@ use crate::{
     },
 };
 
-/// More tokens than this in one call are no usage.
+/// Maximum plausible number of tokens in one call.
 pub(super) const MAX_COUNT: u64 = 1_000_000_000;
 
-/// A usage object, read.
+/// A parsed usage object.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stated {
-    /// The provider's format, by the shape that fits.
+    /// The provider's format, by the matching shape.
     pub(super) format: ApiFormat,
-    /// The shape, which says how parts and wholes are related.
+    /// The shape, which defines the relation of parts and wholes.
     pub(super) shape: &'static UsageShape,
-    /// The counts as they are written.
+    /// The counts as stated.
     pub(super) counts: Counts,
 }
 
-/// Counts of a usage object, as it states them. A later object of the same answer may leave out what an earlier one
-/// said, or unsay it.
+/// Counts as stated in a usage object. A later object of the same response may omit or retract an earlier count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// Each count by its [`Kind`], in tokens, calls, pictures or milliseconds; `None` where the object has none.
+    /// Each count by its [`Kind`], in tokens, calls, images or milliseconds; `None` if the object has none.
     counts: [Option<u64>; Kind::ALL.len()],
-    /// The tier of service, where the object names one.
+    /// The tier of service, if the object names one.
     tier: Option<ServiceTier>,
-    /// The region of the call, where the object names one.
+    /// The region of the call, if the object names one.
     region: Option<Region>,
 }
 
@@ -59,7 +58,7 @@ pub(super) struct Counts {
 pub(super) struct Absurd;
 
 impl Stated {
-    /// Returns the usage that the counts come to, by the rules of their shape.
+    /// Returns the usage computed from the counts by the rules of their shape.
     pub(super) fn usage(&self) -> Usage {
         self.counts.usage(self.shape)
     }
@@ -72,7 +71,7 @@ impl Stated {
 }
 
 impl Counts {
-    /// Merges both: of each kind the larger count, as no call gives tokens back.
+    /// Merges both: the larger count of each kind, because no call gives tokens back.
     pub(super) fn merged(self, later: Self) -> Self {
         let mut counts = self.counts;
         for (count, later) in counts.iter_mut().zip(later.counts) {
@@ -81,13 +80,13 @@ impl Counts {
         Self { counts, tier: later.tier.or(self.tier), region: later.region.or(self.region) }
     }
 
-    /// The tier as it stands beside the usage, where that does not say it.
+    /// Uses the tier stated beside the usage, if the usage has none.
     pub(super) fn or_tier(mut self, tier: Option<ServiceTier>) -> Self {
         self.tier = self.tier.or(tier);
         self
     }
 
-    /// Returns a count; `None` where the object has none.
+    /// Returns a count; `None` if the object has none.
     fn get(&self, kind: Kind) -> Option<u64> {
         self.counts[kind as usize]
     }
@@ -127,7 +126,7 @@ impl Counts {
         Ok(read)
     }
 
-    /// Adds to a count. Nothing added to nothing stays no count, so that an absent one is not taken for zero.
+    /// Adds to a count. Adding nothing to an absent count leaves it absent, so that it is not taken for zero.
     fn add(&mut self, kind: Kind, count: u64) {
         let known = &mut self.counts[kind as usize];
         if count > 0 || known.is_some() {
@@ -135,7 +134,7 @@ impl Counts {
         }
     }
 
-    /// Computes the usage. Parts that are stated larger than their whole are cut to it, so that sums stay right.
+    /// Computes the usage. Parts that exceed their whole are cut to it, so that sums stay correct.
     fn usage(&self, shape: &UsageShape) -> Usage {
         let get = |kind| self.get(kind).unwrap_or(0);
         let (input, output, reasoning) = (get(Kind::Input), get(Kind::Output), get(Kind::Reasoning));
@@ -145,7 +144,7 @@ impl Counts {
             Counted::Within => plain.cache_read_within(read).cache_write_within(write),
             Counted::Beside => plain.cache_read_beside(read).cache_write_beside(write),
         };
-        // Of those who write it within, some do not: the total tells, or that there is more of it than of the whole.
+        // Some providers that usually report it within do not: the total reveals that, or a part larger than the whole.
         let all = cached.total().saturating_add(reasoning);
         let usage = match shape.reasoning {
             Counted::Within if reasoning <= output && self.get(Kind::Total) != Some(all) => {
@@ -173,7 +172,7 @@ impl Counts {
     }
 }
 
-/// Reads the value at `place`; `None` when there is nothing to it.
+/// Parses the value at `place`; `None` if it contains nothing.
 pub(super) fn parse(place: Place, bytes: &[u8]) -> Option<Result<Stated, Absurd>> {
     let value: Value = match serde_json::from_slice(bytes) {
         Ok(value) => value,
@@ -188,29 +187,29 @@ pub(super) fn parse(place: Place, bytes: &[u8]) -> Option<Result<Stated, Absurd>
     fitting(tables().shapes(place), &value)
 }
 
-/// Reads the counts that stand beside other members of a document.
+/// Parses the counts that are stated beside other members of a document.
 pub(super) fn parse_members(members: &Value) -> Option<Result<Stated, Absurd>> {
     fitting(tables().counted(), members)
 }
 
-/// Reads `value` by the first shape that fits it; `None` when no shape does, or when it has no counts.
+/// Parses `value` by the first shape that fits it; `None` if no shape does, or if it has no counts.
 fn fitting(shapes: &[Shape], value: &Value) -> Option<Result<Stated, Absurd>> {
     let (format, shape) = shapes.iter().find(|(_, shape)| is_marked(value, shape.signs))?;
     match Counts::read(&shape.fields, value) {
-        // An object of unknown members only, or an empty one.
+        // An object with only unknown members, or an empty one.
         Ok(counts) if counts.counts.iter().all(Option::is_none) => None,
         Ok(counts) => Some(Ok(Stated { format: *format, shape, counts })),
         Err(absurd) => Some(Err(absurd)),
     }
 }
 
-/// Returns true if `value` has all members of one of the sets; without sets, always.
+/// Returns true if `value` has all members of one of the sets; always true without sets.
 fn is_marked(value: &Value, signs: &[&[&str]]) -> bool {
     let has = |path: &&str| member(value, path).is_some_and(|value| !value.is_null());
     signs.is_empty() || signs.iter().any(|set| set.iter().all(has))
 }
 
-/// The first of the counts that is there.
+/// Returns the first existing count.
 fn first(value: &Value, paths: Paths, count: fn(&Value) -> Result<u64, Absurd>) -> Result<Option<u64>, Absurd> {
     for path in paths {
         if let Some(value) = member(value, path).filter(|value| !value.is_null()) {
@@ -220,7 +219,7 @@ fn first(value: &Value, paths: Paths, count: fn(&Value) -> Result<u64, Absurd>) 
     Ok(None)
 }
 
-/// All of the counts that are there, added.
+/// Adds up all existing counts.
 fn sum(value: &Value, paths: Paths) -> Result<Option<u64>, Absurd> {
     let mut sum = None;
     for path in paths {
@@ -231,7 +230,7 @@ fn sum(value: &Value, paths: Paths) -> Result<Option<u64>, Absurd> {
     Ok(sum)
 }
 
-/// Follows a path into `value`: names between dots, and `list[key=text]` for the first object of a list that has such a
+/// Follows a path into `value`: names between dots, and `list[key=text]` for the first object of a list with such a
 /// member.
 fn member<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
     let (name, rest) = match path.split_once('.') {
@@ -252,7 +251,7 @@ fn member<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
     }
 }
 
-/// Reads a count: a whole number from 0 to [`MAX_COUNT`], also one that is written as a fraction, `12.0`.
+/// Parses a count: a whole number from 0 to [`MAX_COUNT`], possibly written as a fraction, `12.0`.
 fn whole(value: &Value) -> Result<u64, Absurd> {
     match value.as_u64() {
         Some(count) if count <= MAX_COUNT => Ok(count),
@@ -265,7 +264,7 @@ fn whole(value: &Value) -> Result<u64, Absurd> {
     }
 }
 
-/// Seconds, whole or not, in milliseconds.
+/// Converts seconds, possibly fractional, to milliseconds.
 fn milliseconds(value: &Value) -> Result<u64, Absurd> {
     match value.as_f64() {
         // Mistral writes an empty object for none.

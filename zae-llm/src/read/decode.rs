@@ -1,8 +1,8 @@
-//! Compressed responses, decoded for reading as they pass by: [`Decoder`].
+//! Decodes compressed responses for reading as they pass through: [`Decoder`].
 //!
-//! The bytes themselves go on as they came. What is kept is bounded: the window of a coding (zstd and brotli up to
-//! 16 MiB, as browsers take them), and what is decoded of a chunk. A response that decodes to more than [`MAX_DECODED`]
-//! is given up.
+//! The bytes themselves are forwarded unchanged. Memory is bounded: the window of a coding (zstd and brotli up to 16
+//! MiB, as browsers accept), and the decoded bytes of a chunk. A response that decodes to more than [`MAX_DECODED`] is
+//! abandoned.
 
 use std::{fmt, io::Write};
 
@@ -11,22 +11,22 @@ use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::{HeaderMap, header::CONTENT_ENCODING};
 use ruzstd::decoding::FrameDecoder;
 
-/// No answer of a model is longer; what is, was made to be.
+/// Maximum decoded size: longer than any model's response, unless it was crafted.
 const MAX_DECODED: usize = 64 * 1024 * 1024;
-/// More codings on top of each other than anybody sends.
+/// Maximum number of stacked codings.
 const MAX_CODINGS: usize = 3;
-/// The largest window of zstd that is kept; RFC 9659 allows no more on the web.
+/// Maximum window of zstd; RFC 9659 allows no more on the web.
 const ZSTD_WINDOW: u64 = 8 * 1024 * 1024;
-/// No header of a zstd frame is longer, and no block with its header.
+/// Maximum length of a zstd frame's header, and of a block's.
 const ZSTD_HEADER: usize = 18;
-/// Bytes that are decoded at a time.
+/// Number of bytes decoded at a time.
 const BUFFER: usize = 8 * 1024;
 
 /// The decoder of a response's codings.
 pub(super) struct Decoder {
     /// The last one applied comes first.
     codings: Vec<Coding>,
-    /// Bytes that came out so far, over the whole response.
+    /// Number of decoded bytes so far, over the whole response.
     decoded: usize,
 }
 
@@ -36,9 +36,9 @@ pub(super) struct Undecodable;
 
 /// One coding, with its decoder.
 enum Coding {
-    /// RFC 1952. Several members, one behind the other, are one text.
+    /// RFC 1952. Several consecutive members are one text.
     Gzip(Box<MultiGzDecoder<Vec<u8>>>),
-    /// Zlib, as the standard has it, or bare, as some servers have it: the first byte tells.
+    /// Zlib, as standardised, or raw, as sent by some servers: the first byte distinguishes them.
     Deflate(Option<Box<Deflate>>),
     /// RFC 7932.
     Brotli(Box<DecompressorWriter<Vec<u8>>>),
@@ -48,27 +48,27 @@ enum Coding {
 
 /// The two meanings of `deflate`.
 enum Deflate {
-    /// RFC 1950, as RFC 9110 has it.
+    /// RFC 1950, as RFC 9110 defines it.
     Zlib(ZlibDecoder<Vec<u8>>),
     /// RFC 1951, without the header.
     Bare(DeflateDecoder<Vec<u8>>),
 }
 
-/// A decoder of zstd, which reads whole blocks.
+/// A zstd decoder that reads whole blocks.
 struct Zstd {
     /// The decoder, with its window.
     frames: FrameDecoder,
-    /// A part of a block, which can only be decoded whole.
+    /// A part of a block, which can only be decoded as a whole.
     pending: Vec<u8>,
-    /// True once the frame's header was read.
+    /// True once the frame's header has been read.
     begun: bool,
 }
 
 impl Decoder {
-    /// A decoder for a response with these headers: `None` where it is not compressed.
+    /// Creates a decoder for a response with these headers: `None` if it is not compressed.
     ///
     /// # Errors
-    /// [`Undecodable`] for a coding that is not known.
+    /// [`Undecodable`] for an unknown coding.
     pub(super) fn new(headers: &HeaderMap) -> Result<Option<Self>, Undecodable> {
         let mut codings = Vec::new();
         for value in headers.get_all(CONTENT_ENCODING) {
@@ -86,7 +86,7 @@ impl Decoder {
     /// Decodes the next bytes.
     ///
     /// # Errors
-    /// [`Undecodable`], and then for good.
+    /// [`Undecodable`], permanently.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Undecodable> {
         let mut bytes = bytes.to_vec();
         for coding in &mut self.codings {
@@ -96,10 +96,10 @@ impl Decoder {
         if self.decoded > MAX_DECODED { Err(Undecodable) } else { Ok(bytes) }
     }
 
-    /// No more bytes will come: what is still to be decoded.
+    /// Ends the input; returns the remaining decoded bytes.
     ///
     /// # Errors
-    /// As [`push`](Self::push).
+    /// See [`push`](Self::push).
     pub(super) fn end(&mut self) -> Result<Vec<u8>, Undecodable> {
         let mut rest = Vec::new();
         for coding in &mut self.codings {
@@ -149,10 +149,10 @@ impl Coding {
         }
     }
 
-    /// Decodes what was kept back.
+    /// Decodes the bytes that were held back.
     fn end(&mut self) -> Result<Vec<u8>, Undecodable> {
         match self {
-            // They keep back what is not flushed.
+            // They hold back bytes that are not flushed.
             Self::Gzip(gzip) => flushed(gzip.as_mut(), MultiGzDecoder::get_mut),
             Self::Brotli(brotli) => flushed(brotli.as_mut(), DecompressorWriter::get_mut),
             Self::Deflate(deflate) => match deflate.as_deref_mut() {
@@ -169,7 +169,7 @@ impl Coding {
 impl Deflate {
     /// Returns the decoder for a body that begins with this byte.
     fn of(first: u8) -> Self {
-        // The method in a header of zlib; a bare stream does not begin so, or only with what nobody sends.
+        // The method in a zlib header; raw streams practically never begin like that.
         match first & 0x0F {
             8 => Self::Zlib(ZlibDecoder::new(Vec::new())),
             _ => Self::Bare(DeflateDecoder::new(Vec::new())),
@@ -178,12 +178,12 @@ impl Deflate {
 }
 
 impl Zstd {
-    /// Decodes the blocks that are there whole.
+    /// Decodes the complete blocks.
     fn decode(&mut self) -> Result<Vec<u8>, Undecodable> {
         let (mut decoded, mut buffer) = (Vec::new(), vec![0; BUFFER]);
         loop {
             if self.frames.is_finished() && self.begun && self.frames.can_collect() == 0 {
-                // Bytes behind the frame are a further frame, which a response has no use for.
+                // Bytes after the frame are a further frame, which a response does not need.
                 self.pending.clear();
                 return Ok(decoded);
             }
@@ -201,14 +201,14 @@ impl Zstd {
     }
 }
 
-/// Sends `bytes` through a decoder that writes into a vector, and takes what comes out.
+/// Sends `bytes` through a decoder that writes into a vector, and takes its output.
 fn through<W: Write>(
     writer: &mut W,
     bytes: &[u8],
     decoded: fn(&mut W) -> &mut Vec<u8>,
 ) -> Result<Vec<u8>, Undecodable> {
     let mut all = Vec::new();
-    // In small pieces, so that what is decoded of one is bounded too.
+    // In small pieces, so that the output of each is bounded too.
     for piece in bytes.chunks(BUFFER) {
         writer.write_all(piece).map_err(|_| Undecodable)?;
         all.append(decoded(writer));
@@ -219,7 +219,7 @@ fn through<W: Write>(
     Ok(all)
 }
 
-/// Takes what a decoder had kept back.
+/// Takes the bytes that a decoder had held back.
 fn flushed<W: Write>(writer: &mut W, decoded: fn(&mut W) -> &mut Vec<u8>) -> Result<Vec<u8>, Undecodable> {
     writer.flush().map_err(|_| Undecodable)?;
     Ok(std::mem::take(decoded(writer)))

@@ -1,7 +1,7 @@
 //! AWS event streams (`application/vnd.amazon.eventstream`) that arrive in pieces: [`FrameScan`].
 //!
 //! A frame is a prelude (total length, length of the headers, checksum), headers, a payload and a checksum. Checksums
-//! are for the reader of the response to check; here lengths are enough.
+//! are left to the response's consumer; here lengths suffice.
 //!
 //! | bytes | content |
 //! |---|---|
@@ -12,8 +12,8 @@
 //! | then | payload: JSON, of InvokeModel with the model's own event in base64 |
 //! | last 4 | checksum of the frame |
 //!
-//! A stream that fails ends in a frame of the message type `exception`, whose header `:exception-type` says which one.
-//! A `throttlingException` that comes first is a refusal: Bedrock did not run the call.
+//! A stream that fails ends in a frame of the message type `exception`, whose header `:exception-type` names it. An
+//! initial `throttlingException` is a refusal: Bedrock did not run the call.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -27,40 +27,41 @@ use crate::providers::table::{Holds, Place};
 
 /// Bytes before the headers: two lengths and a checksum.
 const PRELUDE: usize = 12;
-/// Bytes behind the payload.
+/// Bytes after the payload.
 const CHECKSUM: usize = 4;
-/// The largest frame that AWS sends, and then some.
+/// Maximum size of a frame, somewhat more than AWS sends.
 const MAX_FRAME: usize = 24 * 1024 * 1024;
 /// Number of bytes of a frame's headers that are kept; AWS sends a few hundred bytes.
 const MAX_HEADERS: usize = 1024;
-/// A header's name, its length before it and its type (text) behind. Its value is `event`, `exception` or `error`.
+/// A header's name, preceded by its length and followed by its type (text). Its value is `event`, `exception` or
+/// `error`.
 const MESSAGE_TYPE: &[u8] = b"\x0d:message-type\x07";
-/// The same of the header that names an exception.
+/// The same for the header that names an exception.
 const EXCEPTION_TYPE: &[u8] = b"\x0f:exception-type\x07";
 
-/// The scanner. It keeps the prelude and headers, and of a payload what [`JsonScan`] keeps.
+/// The scanner. It keeps the prelude and headers, and the parts of a payload that [`JsonScan`] keeps.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FrameScan {
-    /// The part of the frame that comes next.
+    /// The next part of the frame.
     state: FrameState,
-    /// The headers of the frame, cut behind [`MAX_HEADERS`].
+    /// The headers of the frame, truncated after [`MAX_HEADERS`].
     headers: Vec<u8>,
     /// The scanner of the payload.
     json: JsonScan,
 }
 
-/// The part of a frame that comes next; lengths are in bytes.
+/// The next part of a frame; lengths are in bytes.
 #[derive(Clone, Debug)]
 enum FrameState {
-    /// Its prelude, of which `len` bytes have come.
+    /// Its prelude, of which `len` bytes have arrived.
     Prelude { bytes: [u8; PRELUDE], len: usize },
-    /// Its headers, of which `left` bytes are to come, and then a payload.
+    /// Its headers, with `left` bytes remaining, followed by a payload.
     Headers { left: usize, payload: usize },
     /// Its payload.
     Payload { left: usize },
     /// The checksum of the whole frame, which is not checked.
     Checksum { left: usize },
-    /// After something that is no frame.
+    /// After something that is not a frame.
     Broken,
 }
 
@@ -71,7 +72,7 @@ impl Default for FrameState {
 }
 
 impl FrameScan {
-    /// Looks at the next bytes. A frame's type is told as it begins.
+    /// Scans the next bytes. A frame's type is reported at its start.
     pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut impl EventSink) {
         while !bytes.is_empty() {
             let taken = match &mut self.state {
@@ -129,7 +130,7 @@ impl FrameScan {
         }
     }
 
-    /// No more bytes will come.
+    /// Ends the input.
     pub(super) fn end(&mut self, found: &mut impl JsonSink) {
         if !matches!(self.state, FrameState::Prelude { len: 0, .. } | FrameState::Broken) {
             found.broken(Lost::Usage);
@@ -137,7 +138,7 @@ impl FrameScan {
     }
 }
 
-/// Reads a complete prelude: the state behind it.
+/// Parses a complete prelude; returns the state after it.
 fn frame(prelude: &[u8; PRELUDE]) -> FrameState {
     let [a, b, c, d, e, f, g, h, ..] = *prelude;
     let total = u32::from_be_bytes([a, b, c, d]) as usize;
@@ -152,20 +153,20 @@ fn frame(prelude: &[u8; PRELUDE]) -> FrameState {
     }
 }
 
-/// Returns the state behind the headers of a frame.
+/// Returns the state after the headers of a frame.
 fn after_headers(payload: usize) -> FrameState {
-    // An empty payload takes no bytes, which would have to come for it to end.
+    // An empty payload has no bytes that could end it.
     if payload == 0 { FrameState::Checksum { left: CHECKSUM } } else { FrameState::Payload { left: payload } }
 }
 
-/// Returns the value of a header of type text; `name` is the name with its length before it and its type behind it.
+/// Returns the value of a text header; `name` is the name preceded by its length and followed by its type.
 fn header<'h>(headers: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
     let value = &headers[memmem::find(headers, name)? + name.len()..];
     let (length, value) = value.split_first_chunk()?;
     value.get(..usize::from(u16::from_be_bytes(*length)))
 }
 
-/// Passes on what is found, and what is found in the provider's own JSON that InvokeModel wraps in base64.
+/// Passes on all reports, including those about the provider's own JSON that InvokeModel wraps in base64.
 struct Unwrap<'a, F>(&'a mut F);
 
 impl<F: JsonSink> JsonSink for Unwrap<'_, F> {

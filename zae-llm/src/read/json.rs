@@ -1,8 +1,8 @@
 //! Finding usage in JSON that arrives in pieces: [`JsonScan`].
 //!
-//! The scanner keeps no document. It follows the braces, remembers which of a few known places it is in, and copies
-//! only the values that stand there, up to a bound. So a response may be of any size, with its usage at either end, and
-//! cut anywhere.
+//! The scanner keeps no document. It follows the braces, tracks which of a few known locations it is in, and copies
+//! only the values there, up to a bound. So a response may have any size, with its usage at either end, and be split
+//! anywhere.
 //!
 //! | it sees | it does |
 //! |---|---|
@@ -12,18 +12,18 @@
 //! | the end of a document | reports it, so that its values count together |
 //! | what is no JSON | reports that it is broken, once, and reads no further |
 //!
-//! The places form a tree: `response.usage` is the member `usage` of the member `response`. The scanner keeps the open
-//! containers that are on a way to some place ([`Level`]) and passes over all others in one go, by searching for quotes
-//! and counting brackets. A list on the way stands for each of its objects, so that `choices.usage` is the usage of any
-//! choice, and `predictions.embeddings.statistics` that of any prediction.
+//! The locations form a tree: `response.usage` is the member `usage` of the member `response`. The scanner keeps the
+//! open containers on the path to some location ([`Level`]) and skips all others at once, by searching for quotes and
+//! counting brackets. A list on the path stands for each of its objects, so `choices.usage` is the usage of any choice,
+//! and `predictions.embeddings.statistics` that of any prediction.
 //!
 //! ```text
 //! {"id": "…", "choices": [{"delta": {…}, "usage": {"prompt_tokens": 19}}], "model": "…"}
 //!  skipped     Objects    Object, skipped  captured                        skipped
 //! ```
 //!
-//! A document may also be an item of a list, as Gemini streams them. Values are never judged here: the tally knows what
-//! they mean.
+//! A document may also be an item of a list, as Gemini streams them. Values are not interpreted here: the tally does
+//! that.
 
 mod capture;
 mod skip;
@@ -39,7 +39,7 @@ use crate::providers::{
     tables,
 };
 
-/// No known key or type is longer.
+/// Maximum length of a known key or type.
 const MAX_KEY: usize = 40;
 
 /// The scanner. One or more documents, or one list of them, separated by nothing or white space.
@@ -47,19 +47,18 @@ const MAX_KEY: usize = 40;
 pub(super) struct JsonScan {
     /// The position within the grammar: which tokens may come next.
     state: JsonState,
-    /// The containers of interest that are open, outermost first. Never more than the tables are deep.
+    /// The open containers of interest, outermost first. Never deeper than the tables.
     open: Vec<Level>,
-    /// The key of the member whose value comes next, quotes excluded and escapes as they are written; cut behind
-    /// [`MAX_KEY`].
+    /// The key of the next member, without quotes and with escapes as written; truncated after [`MAX_KEY`].
     key: Vec<u8>,
-    /// The value that is being read, where it stands at a known place.
+    /// The value that is being read, if it is at a known location.
     value: Capture,
 }
 
 /// A container of interest that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
-    /// Of documents.
+    /// A list of documents.
     List,
     /// The document, or an object in it.
     Object(Wrapper),
@@ -82,11 +81,11 @@ enum JsonState {
     BeforeValue,
     /// In a string, number or literal.
     Scalar(Scalar),
-    /// In a container without interest, or one that is captured whole.
+    /// In a container without interest, or one that is captured as a whole.
     Deep { depth: u32, string: Option<Escape> },
     /// After a value.
     AfterValue,
-    /// After something that is no JSON.
+    /// After something that is not JSON.
     Broken,
 }
 
@@ -95,7 +94,7 @@ enum JsonState {
 enum Scalar {
     /// A string, and whether its next byte is escaped.
     Text(Escape),
-    /// A number or a literal, which ends where a comma, a bracket or white space follows.
+    /// A number or a literal, which ends before a comma, a bracket or white space.
     Bare,
 }
 
@@ -105,19 +104,19 @@ fn is_space(byte: u8) -> bool {
 }
 
 impl JsonScan {
-    /// Begins anew.
+    /// Starts over.
     pub(super) fn reset(&mut self) {
         self.state = JsonState::Start;
         self.open.clear();
         self.value.begin(None);
     }
 
-    /// Returns true if every document that has begun is complete.
+    /// Returns true if no document is incomplete.
     pub(super) fn is_between_documents(&self) -> bool {
         matches!(self.state, JsonState::Start)
     }
 
-    /// No more bytes will come for this document.
+    /// Ends the document.
     pub(super) fn end(&mut self, found: &mut impl JsonSink) {
         if !matches!(self.state, JsonState::Start | JsonState::Broken) {
             let holds = self.value.place.map(|place| place.holds);
@@ -126,7 +125,7 @@ impl JsonScan {
         self.reset();
     }
 
-    /// Looks at the next bytes.
+    /// Scans the next bytes.
     pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut impl JsonSink) {
         while let Some(&byte) = bytes.first() {
             let taken = match &mut self.state {
@@ -185,7 +184,7 @@ impl JsonScan {
         }
     }
 
-    /// A byte between tokens.
+    /// Processes a byte between tokens.
     fn structure(&mut self, byte: u8, found: &mut impl JsonSink) {
         let is_list = matches!(self.open.last(), Some(Level::List | Level::Objects(_)));
         self.state = match (&self.state, byte) {
@@ -217,7 +216,7 @@ impl JsonScan {
         };
     }
 
-    /// Enters a container of interest. Returns the state behind its bracket.
+    /// Enters a container of interest. Returns the state after its bracket.
     fn open(&mut self, level: Level) -> JsonState {
         self.open.push(level);
         match level {
@@ -226,7 +225,7 @@ impl JsonScan {
         }
     }
 
-    /// Leaves the innermost container of interest, and reports a document that ends with it. Returns the state behind
+    /// Leaves the innermost container of interest, and reports a document that ends with it. Returns the state after
     /// its bracket.
     fn close(&mut self, found: &mut impl JsonSink) -> JsonState {
         if self.open.pop() == Some(Level::Object(Wrapper::DOCUMENT)) {
@@ -235,14 +234,14 @@ impl JsonScan {
         if self.open.is_empty() { JsonState::Start } else { JsonState::AfterValue }
     }
 
-    /// Enters a value that is passed over or copied whole, of which `byte` is the first. Returns `state`.
+    /// Enters a value that is skipped or copied as a whole, of which `byte` is the first. Returns `state`.
     fn begin(&mut self, byte: u8, state: JsonState) -> JsonState {
         self.value.begin(self.place());
         self.value.add(&[byte]);
         state
     }
 
-    /// The container of interest that begins with `byte`, if it is one.
+    /// Returns the container of interest that begins with `byte`, if it is one.
     fn inner(&self, byte: u8) -> Option<Level> {
         match self.open.last()? {
             Level::List => (byte == b'{').then_some(Level::Object(Wrapper::DOCUMENT)),
@@ -254,7 +253,7 @@ impl JsonScan {
         }
     }
 
-    /// The place of the value that comes next, by the container that it is in and its key. Items of lists have none.
+    /// Returns the location of the next value, by its container and its key. Items of lists have none.
     fn place(&self) -> Option<Place> {
         match self.open.last()? {
             Level::List | Level::Objects(_) => None,

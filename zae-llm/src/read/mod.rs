@@ -1,6 +1,6 @@
-//! Reading usage from responses as they pass by: [`UsageReader`].
+//! Reads usage from responses as they pass through: [`UsageReader`].
 //!
-//! Bytes go one way, and each step knows only the next one:
+//! Bytes flow in one direction, and each step only knows the next one:
 //!
 //! ```text
 //!                  ┌─ prefilter ─ sse ──┐
@@ -18,7 +18,7 @@
 //! | [`tally`] | which usage of several counts, and whether more may come | one usage |
 //! | [`counts`] | the shapes of the providers | nothing |
 //!
-//! None of them builds a document, and none of them depends on where the bytes are cut: the tests cut every recorded
+//! None of them builds a document, and none depends on where the bytes are split: the tests split every recorded
 //! response at every byte.
 
 mod counts;
@@ -51,7 +51,7 @@ use crate::{
     providers::{table::HeadCounts, tables},
 };
 
-/// Result of reading a response.
+/// The result of reading a response.
 ///
 /// ```
 /// use zae_llm::{Reading, Unseen, Usage};
@@ -68,17 +68,17 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reading {
-    /// All that the call used.
+    /// The complete usage of the call.
     Final(Usage),
     /// Usage of the call up to the point where the response broke off, became unreadable, or turned out to be an error:
-    /// the call used at least that.
+    /// a lower bound.
     SoFar(Usage),
-    /// Nothing, and why.
+    /// No usage, with the reason.
     Unseen(Unseen),
 }
 
 impl Reading {
-    /// The usage, final or not.
+    /// Returns the usage, final or not.
     pub fn usage(&self) -> Option<&Usage> {
         match self {
             Self::Final(usage) | Self::SoFar(usage) => Some(usage),
@@ -87,7 +87,7 @@ impl Reading {
     }
 }
 
-/// Why a response told no usage.
+/// The reason why a response had no usage.
 ///
 /// See [`Reading`] for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,28 +95,27 @@ impl Reading {
 pub enum Unseen {
     /// It is not a success.
     ErrorStatus,
-    /// It is compressed by a coding that is not read, or not as it says. gzip, deflate, brotli and zstd are.
+    /// Its compression is unknown, or invalid. gzip, deflate, brotli and zstd are supported.
     Compressed,
     /// It is neither JSON nor events.
     UnknownFormat,
-    /// It broke off before usage came; a body that nobody reads is one of these.
+    /// It broke off before its usage; this includes bodies that are not read.
     BrokeOff,
-    /// It is complete and has none. OpenAI streams have usage only on request:
-    /// [`include_usage`](crate::include_usage).
+    /// It is complete and has none. OpenAI streams only have usage on request: [`include_usage`](crate::include_usage).
     Absent,
-    /// It cannot be read as what it says it is.
+    /// It is malformed for its declared format.
     Malformed,
-    /// The provider reported an error in place of the rest of its answer.
+    /// The provider reported an error instead of the rest of its response.
     ErrorEvent,
-    /// The provider refused the call within an answer that began as a success (a limit was met, or it is overloaded),
-    /// and so used no tokens.
+    /// The provider refused the call within a response that began as a success (a limit was reached, or it is
+    /// overloaded), so it used no tokens.
     Refused,
-    /// Its usage cannot be: negative, fractional, or beyond a billion tokens.
+    /// Its usage is impossible: negative, fractional, or beyond a billion tokens.
     Absurd,
 }
 
 impl Unseen {
-    /// The word for metrics and logs.
+    /// Returns the label for metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ErrorStatus => "error_status",
@@ -148,13 +147,13 @@ impl fmt::Display for Unseen {
     }
 }
 
-/// Reads the usage of one response while its bytes pass by.
+/// Reads the usage of one response as its bytes pass through.
 ///
-/// It never holds bytes back and keeps only what may be usage: at most about 100 kB, usually a few hundred bytes,
-/// however long the response and its lines are. Chunks may begin and end anywhere. Reads JSON (also in a list or one
-/// document per line), server-sent events, and AWS event streams; which of them it is the first byte tells, whatever
-/// the content type says. A compressed response (gzip, deflate, brotli, zstd) is decoded for reading, which takes the
-/// coding's window of memory beside.
+/// It never holds bytes back and only keeps possible usage: at most about 100 kB, usually a few hundred bytes, however
+/// long the response and its lines are. Chunks may begin and end anywhere. It reads JSON (also in a list or one
+/// document per line), server-sent events, and AWS event streams; the first byte determines which, whatever the content
+/// type is. A compressed response (gzip, deflate, brotli, zstd) is decoded for reading, which takes the coding's window
+/// of additional memory.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue, StatusCode};
@@ -168,14 +167,15 @@ impl fmt::Display for Unseen {
 /// assert_eq!(reader.finish(End::Complete), Reading::Final(Usage::new(12, 30)));
 /// ```
 ///
-/// A clone knows all that was read. Of a compressed response it reads no further, as a decoder cannot be cloned.
+/// A clone has everything that was read. It does not continue reading a compressed response, because a decoder cannot
+/// be cloned.
 #[derive(Debug)]
 pub struct UsageReader {
     /// The decoder of a compressed response.
     decoder: Option<Box<Decoder>>,
-    /// The scanner for the way in which documents arrive.
+    /// The scanner for the transport of documents.
     wire: Wire,
-    /// The account of what was found.
+    /// The tally of the findings.
     tally: UsageTally,
     /// Usage that headers report.
     head: Option<Usage>,
@@ -192,7 +192,7 @@ impl Clone for UsageReader {
     }
 }
 
-/// The way in which documents arrive, each with its scanner.
+/// The transports of documents, each with its scanner.
 #[derive(Clone, Debug)]
 enum Wire {
     /// One document, or a list of them.
@@ -203,26 +203,27 @@ enum Wire {
     Events(Box<SsePrefilter>),
     /// Frames of an AWS event stream.
     Frames(Box<FrameScan>),
-    /// The first byte tells, and in doubt the content type. Of a byte order mark so many bytes have come.
+    /// Undetermined until the first byte, and in doubt by the content type. Contains the number of bytes of a byte
+    /// order mark.
     Guess(ContentType, usize),
-    /// None that is read, for this reason.
+    /// None that can be read, for this reason.
     Skip(Unseen),
 }
 
-/// The format that the content type announces.
+/// The format announced by the content type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ContentType {
     /// `application/json` and all that end in `+json`.
     Json,
-    /// One document per line, by any of the names that are in use.
+    /// One document per line, by any of the common names.
     Lines,
     /// `text/event-stream`.
     Events,
     /// `application/vnd.amazon.eventstream`.
     Frames,
-    /// None, or one that says nothing.
+    /// None, or an unspecific one.
     Unsaid,
-    /// One that holds no usage: text, audio, pictures.
+    /// One without usage: text, audio, images.
     Other,
 }
 
@@ -230,14 +231,14 @@ enum ContentType {
 const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 
 impl Wire {
-    /// Returns the way in which this wire reports documents.
+    /// Returns the way in which this transport reports documents.
     fn documents(&self) -> Documents {
         if matches!(self, Self::Events(_)) { Documents::InEvents } else { Documents::Alone }
     }
 }
 
 impl UsageReader {
-    /// A reader for a response with this head.
+    /// Creates a reader for a response with this head.
     pub fn new(format: ApiFormat, status: StatusCode, headers: &HeaderMap) -> Self {
         let (decoder, wire) = match Decoder::new(headers) {
             _ if !status.is_success() => (None, Wire::Skip(Unseen::ErrorStatus)),
@@ -249,7 +250,7 @@ impl UsageReader {
         Self { decoder, wire, tally, head }
     }
 
-    /// Looks at the next bytes of the body.
+    /// Processes the next bytes of the body.
     pub fn push(&mut self, bytes: &[u8]) {
         match self.decoder.as_mut().map(|decoder| decoder.push(bytes)) {
             None => self.read(bytes),
@@ -258,14 +259,14 @@ impl UsageReader {
         }
     }
 
-    /// Nothing more is read.
+    /// Stops reading.
     fn give_up(&mut self) {
         self.decoder = None;
         self.tally.malformed();
         self.wire = Wire::Skip(Unseen::Compressed);
     }
 
-    /// Looks at decoded bytes. The first of them that is not white space decides which scanner reads the body.
+    /// Processes decoded bytes. The first one other than white space selects the scanner.
     fn read(&mut self, mut bytes: &[u8]) {
         if let Wire::Guess(content_type, mark) = &mut self.wire {
             while bytes.first().is_some_and(|byte| BYTE_ORDER_MARK.get(*mark) == Some(byte)) {
@@ -284,7 +285,7 @@ impl UsageReader {
         }
     }
 
-    /// Returns the reading, now that the response has ended in this way.
+    /// Returns the reading, given the end of the response.
     pub fn finish(mut self, end: End) -> Reading {
         if end == End::Complete
             && let Some(mut decoder) = self.decoder.take()
@@ -294,7 +295,7 @@ impl UsageReader {
                 Err(Undecodable) => self.give_up(),
             }
         }
-        // A document says itself where it ends; everything else needs to be read to its end.
+        // A document marks its own end; everything else needs to be read to its end.
         let came = match &self.wire {
             Wire::Json(scan) if scan.is_between_documents() => Received::Whole,
             _ if end == End::Complete => Received::Whole,
@@ -323,7 +324,7 @@ impl UsageReader {
     }
 }
 
-/// Reads the content type, parameters aside.
+/// Parses the content type, ignoring parameters.
 fn content_type(headers: &HeaderMap) -> ContentType {
     let Some(content_type) = headers.get(CONTENT_TYPE) else { return ContentType::Unsaid };
     let Ok(content_type) = content_type.to_str() else { return ContentType::Other };
@@ -344,13 +345,13 @@ fn content_type(headers: &HeaderMap) -> ContentType {
     }
 }
 
-/// The wire of a body that begins with `first`, white space and a byte order mark aside.
+/// Returns the transport of a body that begins with `first`, ignoring white space and a byte order mark.
 fn wire(content_type: ContentType, first: u8) -> Wire {
     match (first, content_type) {
         (b'{' | b'[', ContentType::Lines) => Wire::Lines(Box::default()),
         (b'{' | b'[', _) => Wire::Json(Box::default()),
         (b'd' | b'e' | b'i' | b'r' | b':', _) => Wire::Events(Box::default()),
-        // The length of a frame, which is never that long.
+        // The first byte of a frame's length, which is always zero.
         (0, ContentType::Json | ContentType::Lines | ContentType::Events | ContentType::Unsaid) => {
             Wire::Frames(Box::default())
         }
@@ -362,7 +363,7 @@ fn wire(content_type: ContentType, first: u8) -> Wire {
     }
 }
 
-/// The usage that the head of a response reports, for providers that count in headers.
+/// Returns the usage in the head of a response, for providers that count in headers.
 fn head_counts(headers: &HeaderMap, tally: &mut UsageTally) -> Option<Usage> {
     tables().heads.iter().find_map(|(format, names)| {
         let usage = head_usage(headers, names, tally)?;
@@ -370,7 +371,7 @@ fn head_counts(headers: &HeaderMap, tally: &mut UsageTally) -> Option<Usage> {
     })
 }
 
-/// Reads the counts of headers with these names; `None` unless both input and output are there. Cached tokens in
+/// Parses the counts in headers with these names; `None` unless both input and output are present. Cached tokens in
 /// headers are beside the input.
 fn head_usage(headers: &HeaderMap, names: &HeadCounts, tally: &mut UsageTally) -> Option<Usage> {
     let mut get = |name: &str| -> Option<u64> {

@@ -1,13 +1,14 @@
-//! Server-sent events, of which all but a few tell nothing: [`SsePrefilter`].
+//! Skips most server-sent events, which contain no usage: [`SsePrefilter`].
 //!
-//! Of a stream's thousands of events two or three count. So whole events are passed over at the speed of a search for
-//! the words without which an event tells nothing, and only what has one of them goes to [`SseScan`], byte by byte.
+//! Of a stream's thousands of events, two or three matter. Whole events are therefore skipped at the speed of a search
+//! for the words without which an event is irrelevant, and only those with one of the words go to [`SseScan`], byte by
+//! byte.
 //!
-//! An event is passed over if it has none of the words, or has them only as keys of `null`, as OpenAI's chunks have
-//! `"usage":null`. To be sure of that, the event must be there whole, so the beginning of one that is cut waits for its
-//! end. The wait holds nothing back: the bytes themselves were passed on before the reader saw them.
+//! An event is skipped if it has none of the words, or has them only as keys of `null`, as OpenAI's chunks have
+//! `"usage":null`. To determine that, the event must be complete, so the beginning of a split one is held until its
+//! end. This delays nothing: the bytes themselves were passed on before the reader saw them.
 //!
-//! The words are those of the providers' tables, in `Tables::markers`.
+//! The words come from the providers' tables, in `Tables::markers`.
 
 use std::sync::LazyLock;
 
@@ -17,33 +18,33 @@ use memchr::{memchr_iter, memmem, memrchr_iter};
 use super::{sink::EventSink, sse::SseScan};
 use crate::providers::tables;
 
-/// The longest beginning of an event that waits for its end. A longer event goes to the scanner as it comes.
+/// Maximum length of the beginning of an event that is held. A longer event goes directly to the scanner.
 const MAX_HELD: usize = 4 * 1024;
 
-/// Events that are passed over are counted up to so many: it matters what is at the beginning.
+/// Skipped events are counted up to this number: only the beginning matters.
 const MAX_COUNTED: usize = 8;
 
-/// The scanner for events, behind what passes events over. It tells the same however the stream is cut, but for the
-/// names of events that say nothing.
+/// The scanner for events, behind the filter. Its reports do not depend on how the stream is split, except for the
+/// names of irrelevant events.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SsePrefilter {
-    /// The scanner for events that may tell something.
+    /// The scanner for events that may be relevant.
     events: SseScan,
-    /// An event that has begun; empty unless the scanner is between events.
+    /// The beginning of an event; empty unless the scanner is between events.
     held: Vec<u8>,
-    /// Events that were passed over, up to [`MAX_COUNTED`].
+    /// Number of skipped events, up to [`MAX_COUNTED`].
     passed: usize,
 }
 
 impl SsePrefilter {
-    /// Looks at the next bytes.
+    /// Processes the next bytes.
     pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut impl EventSink) {
         if !self.held.is_empty() {
             let (first, rest) = bytes.split_at(first_event_end(bytes).unwrap_or(bytes.len()));
             if self.held.len() + first.len() > MAX_HELD {
                 self.release(found);
             } else {
-                // Ends of lines may be parted by the cut.
+                // Line ends may be split.
                 let seam = self.held.len().saturating_sub(2);
                 self.held.extend_from_slice(first);
                 if first_event_end(&self.held[seam..]).is_none() {
@@ -61,14 +62,14 @@ impl SsePrefilter {
         self.all(bytes, found);
     }
 
-    /// Looks at all of the next bytes.
+    /// Processes all of the next bytes.
     fn all(&mut self, mut bytes: &[u8], found: &mut impl EventSink) {
         while !bytes.is_empty() {
             bytes = self.next(bytes, found);
         }
     }
 
-    /// Looks at some of the next bytes, and returns the rest.
+    /// Processes some of the next bytes, and returns the rest.
     fn next<'b>(&mut self, bytes: &'b [u8], found: &mut impl EventSink) -> &'b [u8] {
         if !self.events.is_between_events() {
             let (event, rest) = bytes.split_at(first_event_end(bytes).unwrap_or(bytes.len()));
@@ -82,7 +83,7 @@ impl SsePrefilter {
             self.passed += events;
             found.passed(events);
         }
-        // Counted from the end of what was passed over, in which there is none.
+        // Searched from the end of the skipped part, which contains none.
         let end = marker.and_then(|at| Some(at - passed.len() + first_event_end(&bytes[at - passed.len()..])?));
         match end {
             None if bytes.len() <= MAX_HELD => {
@@ -97,31 +98,31 @@ impl SsePrefilter {
         }
     }
 
-    /// Gives the event that was held to the scanner, cut as it is.
+    /// Passes the held event to the scanner.
     fn release(&mut self, found: &mut impl EventSink) {
         self.events.push(&self.held, found);
         self.held.clear();
     }
 
-    /// No more bytes came. What did come counts.
+    /// Ends the input abruptly. Everything that arrived counts.
     pub(super) fn stop(&mut self, found: &mut impl EventSink) {
         self.release(found);
     }
 
-    /// No more bytes will come. An event that was not ended by an empty line counts as far as it goes.
+    /// Ends the input. An event without a final empty line counts as far as it goes.
     pub(super) fn end(&mut self, found: &mut impl EventSink) {
         self.release(found);
         self.events.end(found);
     }
 }
 
-/// Finds the first word that may tell something, except for keys whose value is `null`.
+/// Finds the first relevant word, ignoring keys whose value is `null`.
 fn first_marker(bytes: &[u8]) -> Option<usize> {
-    // There is none where the processor cannot search for several words at once; then nothing is passed over.
+    // `None` if the processor does not support searching for several words at once; then nothing is skipped.
     static SEARCHER: LazyLock<Option<Searcher>> = LazyLock::new(|| Searcher::new(&tables().markers));
     let Some(searcher) = &*SEARCHER else { return Some(0) };
     let is_null = |end: usize| {
-        // Some have the quote behind the key, and some end within the key.
+        // Some words include the quote after the key, and some end within the key.
         let rest = &bytes[end..];
         let rest = rest.strip_prefix(b"\"").unwrap_or(rest);
         let value = rest.strip_prefix(b":").unwrap_or_default().trim_ascii_start();
@@ -131,7 +132,7 @@ fn first_marker(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Finds the end of the first event whose end is recognised. Empty lines after a lone carriage return are not
-/// recognised: they are rare, and the scanner knows them.
+/// recognised: they are rare, and the scanner handles them.
 fn first_event_end(bytes: &[u8]) -> Option<usize> {
     memchr_iter(b'\n', bytes).find(|at| is_empty_line(bytes, *at)).map(|at| at + 1)
 }
@@ -165,7 +166,7 @@ mod tests {
         let expected = ["usage=1", "document", "event a", "data [DONE]", "event ", "data x", "event error"].repeat(2);
         for size in 1..text.len() {
             let (mut seen, mut prefilter) = (Seen::default(), SsePrefilter::default());
-            // The scanner looks whether the stream begins with a byte order mark.
+            // The scanner checks the start of the stream for a byte order mark.
             prefilter.push(b"\n", &mut seen);
             text.as_bytes().chunks(size).for_each(|piece| prefilter.push(piece, &mut seen));
             assert_eq!(seen.0, expected, "by {size}");
@@ -186,7 +187,7 @@ mod tests {
         assert_eq!(seen.0, ["usage=1", "document", "event "]);
     }
 
-    /// Pieces of which streams may be made that tell something, nothing, or the wrong thing.
+    /// Building blocks of streams that are relevant, irrelevant, or misleading.
     const PIECES: [&str; 36] = [
         "\n",
         "\n\n",

@@ -1,4 +1,4 @@
-//! Reports of scanners in words, for their tests: [`Seen`].
+//! Reports of scanners as text, for their tests: [`Seen`].
 
 use super::sink::{EventSink, JsonSink, Lost};
 use crate::providers::table::Place;
@@ -36,7 +36,7 @@ impl EventSink for Seen {
     }
 }
 
-/// Returns a scanner's reports about `text`. Asserts that they are the same wherever it is cut.
+/// Returns a scanner's reports about `text`, and asserts that they do not depend on how it is split.
 pub(super) fn seen_however_cut<S: Default>(text: &str, push: fn(&mut S, &[u8], &mut Seen)) -> Vec<String> {
     let mut whole = Seen::default();
     push(&mut S::default(), text.as_bytes(), &mut whole);

@@ -2,10 +2,10 @@
 
 use crate::providers::table::Place;
 
-/// The loss that a broken document causes.
+/// The loss caused by a broken document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
-    /// A value of interest, or what may have been one.
+    /// A value of interest, or a possible one.
     Usage,
     /// Nothing that counts.
     Nothing,
@@ -13,24 +13,24 @@ pub(super) enum Lost {
 
 /// Receives the scanner's reports about documents.
 pub(super) trait JsonSink {
-    /// A value stands at `place`: all of its bytes, or `None` when it is too long.
+    /// Reports a value at `place`: all of its bytes, or `None` if it is too long.
     fn value(&mut self, place: Place, bytes: Option<&[u8]>);
-    /// The document (or the element of the list of documents) is complete.
+    /// Reports that the document (or the element of the list of documents) is complete.
     fn document(&mut self);
-    /// The bytes are no JSON, or end early; what was found in this document does not count.
+    /// Reports that the bytes are not JSON, or end early; findings in this document do not count.
     fn broken(&mut self, lost: Lost);
 }
 
-/// Receives the scanner's reports about events, beside those about the documents in them.
+/// Receives the scanner's reports about events, in addition to those about the documents in them.
 pub(super) trait EventSink: JsonSink {
-    /// An event has ended whose data is no JSON: all of it, or its beginning when it is long.
+    /// Reports the end of an event whose data is not JSON, with all of it, or its beginning if it is long.
     fn data(&mut self, text: &[u8]);
-    /// An event has ended.
+    /// Reports the end of an event.
     fn event(&mut self, name: &[u8]);
-    /// So many events were passed over, as far as they were counted.
+    /// Reports the number of skipped events, as far as they were counted.
     fn passed(&mut self, events: usize) {
         let _ = events;
     }
-    /// A frame of this type begins, or of an exception of this type.
+    /// Reports the start of a frame of this type, or of an exception of this type.
     fn frame(&mut self, kind: &[u8]);
 }

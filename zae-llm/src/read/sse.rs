@@ -8,38 +8,40 @@
 //!                           an empty line: the event is complete
 //! ```
 //!
-//! A line is read in three steps, each of which may be cut: its field's name, the space behind the colon, its value.
-//! The fields `data` and `event` matter; `id`, `retry` and whatever a provider invents do not.
+//! A line is read in three steps, each of which may be split: its field's name, the space after the colon, its value.
+//! The fields `data` and `event` matter; `id`, `retry` and fields invented by providers do not.
 //!
-//! Lines end in `\n`, `\r\n` or `\r`; a line that begins with a colon is a comment; `data` may go over several lines;
-//! an empty line ends the event. Data that begins with a brace is given to the JSON scanner as it comes. Anything else
-//! is a text, of which the beginning is kept to see whether it is a word like `[DONE]`.
+//! Lines end in `
+//! `, `\r
+//! ` or `\r`; a line that begins with a colon is a comment; `data` may span several lines; an empty line ends the
+//! event. Data that begins with a brace is passed directly to the JSON scanner. Anything else is text, whose beginning
+//! is kept to recognise words like `[DONE]`.
 
 use memchr::memchr2;
 
 use super::{json::JsonScan, sink::EventSink};
 
-/// Longer event names are none that we know.
+/// Maximum length of a known event name.
 const MAX_NAME: usize = 40;
-/// U+FEFF in UTF-8, which may stand before the first event.
+/// U+FEFF in UTF-8, which may precede the first event.
 const BOM: [u8; 3] = [0xEF, 0xBB, 0xBF];
 
-/// The scanner. Of an event it keeps the name, and of its data what [`JsonScan`] keeps.
+/// The scanner. It keeps an event's name, and the parts of its data that [`JsonScan`] keeps.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SseScan {
-    /// The part of the line that comes next.
+    /// The next part of the line.
     line: Line,
-    /// True if the last byte was a carriage return: a line feed behind it ends no further line.
+    /// True if the last byte was a carriage return: a line feed after it ends no further line.
     after_cr: bool,
-    /// The byte order mark, of which a part may have come.
+    /// The byte order mark, which may have arrived partially.
     bom: Bom,
-    /// The name of the line's field, as far as it came.
+    /// The name of the line's field so far.
     field: Vec<u8>,
     /// The event's name, from its last field `event`.
     name: Vec<u8>,
     /// The kind of the event's data.
     data: Data,
-    /// Data that is no JSON: its beginning, to be compared with words.
+    /// The beginning of data that is not JSON, to be compared with words.
     text: Vec<u8>,
     /// The scanner for data that is JSON.
     json: JsonScan,
@@ -48,9 +50,9 @@ pub(super) struct SseScan {
 /// Progress through a byte order mark at the start of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bom {
-    /// So many bytes of the mark have come.
+    /// The number of bytes of the mark so far.
     Awaited(usize),
-    /// The stream goes on without it, or behind it.
+    /// The stream continues without it, or after it.
     Over,
 }
 
@@ -66,7 +68,7 @@ enum Line {
     /// In the field's name; at the start of the line when it is empty.
     #[default]
     Field,
-    /// Right after the colon, where one space is left out.
+    /// After the colon, where one space is ignored.
     Colon(Field),
     /// In the value, to the end of the line.
     Value(Field),
@@ -79,7 +81,7 @@ enum Field {
     Data,
     /// The event's name.
     Event,
-    /// A comment, or a field that says nothing here.
+    /// A comment, or an irrelevant field.
     Other,
 }
 
@@ -107,7 +109,7 @@ enum Data {
 }
 
 impl SseScan {
-    /// Looks at the next bytes.
+    /// Processes the next bytes.
     pub(super) fn push(&mut self, mut bytes: &[u8], events: &mut impl EventSink) {
         while let Some(&byte) = bytes.first() {
             if let Bom::Awaited(at) = self.bom {
@@ -136,7 +138,7 @@ impl SseScan {
         }
     }
 
-    /// The next bytes of a line.
+    /// Processes the next bytes of a line.
     fn part(&mut self, mut bytes: &[u8], events: &mut impl EventSink) {
         if self.line == Line::Field {
             let colon = bytes.iter().position(|byte| *byte == b':');
@@ -155,7 +157,7 @@ impl SseScan {
             self.line = Line::Value(field);
             match field {
                 Field::Event => self.name.clear(),
-                // Lines of data are joined by line ends, so that no word goes over two of them.
+                // Lines of data are joined by line breaks, so that no word spans two of them.
                 Field::Data => self.data(b"\n", events),
                 Field::Other => {}
             }
@@ -167,7 +169,7 @@ impl SseScan {
         }
     }
 
-    /// The next bytes of data.
+    /// Processes the next bytes of data.
     fn data(&mut self, mut bytes: &[u8], events: &mut impl EventSink) {
         if self.data == Data::None {
             bytes = bytes.trim_ascii_start();
@@ -190,7 +192,7 @@ impl SseScan {
         }
     }
 
-    /// Returns true if every event that has begun is complete.
+    /// Returns true if no event is incomplete.
     pub(super) fn is_between_events(&self) -> bool {
         self.bom == Bom::Over
             && !self.after_cr
@@ -200,7 +202,7 @@ impl SseScan {
             && self.name.is_empty()
     }
 
-    /// No more bytes will come. An event that was not ended by an empty line counts as far as it goes.
+    /// Ends the input. An event without a final empty line counts as far as it goes.
     pub(super) fn end(&mut self, events: &mut impl EventSink) {
         self.event_end(events);
     }
@@ -215,7 +217,7 @@ impl SseScan {
         }
     }
 
-    /// Ends the event: its data is complete, and reported before its name. An event without data is none.
+    /// Ends the event: its data is complete, and reported before its name. An event without data does not count.
     fn event_end(&mut self, events: &mut impl EventSink) {
         match std::mem::take(&mut self.data) {
             Data::Json => {
@@ -232,9 +234,9 @@ impl SseScan {
     }
 }
 
-/// Appends `bytes` to `kept`, up to one byte more than any known word has.
+/// Appends `bytes` to `kept`, up to one byte more than the longest known word.
 fn keep(kept: &mut Vec<u8>, bytes: &[u8]) {
-    // One more than the longest, so that a longer one is no known one.
+    // One more than the longest, so that a longer word is not mistaken for a known one.
     let room = (MAX_NAME + 1).saturating_sub(kept.len());
     kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
 }

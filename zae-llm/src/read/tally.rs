@@ -1,15 +1,15 @@
-//! Usage of one response, put together from its documents: [`UsageTally`].
+//! Combines the usage of one response from its documents: [`UsageTally`].
 //!
 //! A reading is final in one of three cases:
 //!
-//! - the answer said that it is over, by a word of the provider or by usage that comes only once, at the end;
+//! - the response marked its end, by a word of the provider or by usage that occurs only once, at the end;
 //! - a document that stands alone is complete;
 //! - the body was read to its end.
 //!
-//! Whatever was lost on the way (a value that is too long, an event that is no JSON, an error event) makes the reading
-//! one of usage so far, and so does usage that cannot be all: without any input, or of no tokens at all.
+//! Any loss (a value that is too long, an event that is not JSON, an error event) makes the reading one of usage so
+//! far, as does usage that cannot be complete: without any input, or without tokens.
 //!
-//! Of each kind the largest count of an answer stands, because no call gives tokens back.
+//! The largest count of each kind counts, because no call gives tokens back.
 //!
 //! | what comes | what becomes of it |
 //! |---|---|
@@ -21,8 +21,8 @@
 //! | any other error | no usage is final from then on |
 //! | no usage, and nothing lost | nothing to say: `None` |
 //!
-//! An error is looked at for its code alone. What stands around it differs from provider to provider, and a code is a
-//! word of its own wherever it stands.
+//! An error is only searched for its code. Its surroundings differ between providers, and a code is a distinct word
+//! wherever it occurs.
 
 use std::cmp::Ordering;
 
@@ -41,74 +41,75 @@ use crate::{
     },
 };
 
-/// An error among so many first events of a stream comes in place of an answer; behind more of them there may have been
-/// a part of one.
+/// An error among this many first events of a stream replaces the response; after more of them there may have been a
+/// part of a response.
 const MAX_PRELUDE: usize = 3;
-/// Counts of one document that are kept.
+/// Maximum number of counts kept of one document.
 const MAX_COUNTS: usize = 64;
 
 /// The account of one response.
 ///
-/// Of most providers the last usage counts, as each repeats the ones before; [`Role`] says it of each shape.
+/// For most providers the last usage counts, because each repeats the previous ones; [`Role`] defines it for each
+/// shape.
 #[derive(Clone, Debug)]
 pub(super) struct UsageTally {
-    /// The format whose usage is read; usage of others is passed over.
+    /// The format whose usage is read; usage of others is ignored.
     format: ApiFormat,
-    /// The way in which documents arrive, known once the first byte is seen.
+    /// The way in which documents arrive, known after the first byte.
     documents: Documents,
     /// Facts of the document that is being read.
     document: Document,
     /// The usage of the complete documents so far.
     seen: Option<Stated>,
-    /// The share of the answer that usage stands for.
+    /// The part of the response that the usage covers.
     progress: Progress,
-    /// Something was lost that may have said more, or the provider gave up before it did.
+    /// Set if something was lost that may have contained usage, or the provider gave up before reporting it.
     lost: Option<Unseen>,
     /// Number of events so far.
     events: usize,
-    /// The code in the event that is read, which its name may turn into that of a failure.
+    /// The code in the current event, which its name may turn into that of a failure.
     code: Vec<u8>,
 }
 
 /// The way in which documents arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Documents {
-    /// By themselves; all are read.
+    /// Individually; all are read.
     Alone,
-    /// As events, which may be passed over unread.
+    /// As events, which may be skipped unread.
     InEvents,
 }
 
-/// The part of a response that came.
+/// The part of a response that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Received {
     /// All of it: to the end of the body, or of a document that stands alone.
     Whole,
-    /// Its beginning, for all that is known.
+    /// Its beginning, as far as known.
     Part,
 }
 
-/// Facts of one document. They count together, when it ends.
+/// Facts of one document. They count together, at its end.
 #[derive(Clone, Debug, Default)]
 struct Document {
     /// Usage objects, merged.
     found: Option<Stated>,
-    /// Counts that stand beside other members.
+    /// Counts stated beside other members.
     counts: Map<String, Value>,
-    /// The tier of service that is named beside the usage.
+    /// The tier of service stated beside the usage.
     tier: Option<ServiceTier>,
-    /// True if a word in the document says that its usage is the last.
+    /// True if a word in the document marks its usage as the last.
     ends_answer: bool,
 }
 
-/// The share of an answer that its usage stands for.
+/// The part of a response that its usage covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
-    /// Usage was seen that [opens](Role::Opens) an answer.
+    /// There was usage that [opens](Role::Opens) a response.
     Started,
-    /// More may come, unless the response ends here.
+    /// More may follow, unless the response ends here.
     Under,
-    /// The response said that this is all.
+    /// The response marked this as complete.
     Over,
 }
 
@@ -133,27 +134,27 @@ impl UsageTally {
         self.documents = documents;
     }
 
-    /// Returns true if usage of this format is to be read.
+    /// Returns true if usage of this format should be read.
     pub(super) fn reads(&self, format: ApiFormat) -> bool {
         self.format == ApiFormat::Auto || self.format == format
     }
 
-    /// Notes usage that cannot be: no reading is final from then on.
+    /// Records impossible usage: no reading is final from then on.
     pub(super) fn absurd(&mut self) {
         self.lose(Unseen::Absurd);
     }
 
-    /// Returns true if the provider said that it failed.
+    /// Returns true if the provider reported a failure.
     pub(super) fn has_failed(&self) -> bool {
         matches!(self.lost, Some(Unseen::ErrorEvent | Unseen::Refused))
     }
 
-    /// Notes bytes that cannot be read, and so may have held usage.
+    /// Records unreadable bytes, which may have contained usage.
     pub(super) fn malformed(&mut self) {
         self.lose(Unseen::Malformed);
     }
 
-    /// From here on no usage is final. An error explains everything else.
+    /// Makes all readings non-final. An error takes precedence over other reasons.
     fn lose(&mut self, reason: Unseen) {
         let explains = matches!(reason, Unseen::ErrorEvent | Unseen::Refused);
         if self.lost.is_none() || explains && self.lost != Some(Unseen::Refused) {
@@ -161,16 +162,15 @@ impl UsageTally {
         }
     }
 
-    /// The provider gave up, and says why. A refusal is one only at the beginning: behind a part of an answer it is the
-    /// end of a call that was run, whatever its code.
+    /// Records that the provider gave up, with its reason. It is a refusal only at the beginning: after a part of a
+    /// response it is the end of a call that was run, whatever its code.
     fn failed(&mut self, why: &[u8]) {
         let codes = tables().limits.iter().flat_map(|words| words.refused);
         let is_refusal = self.events <= MAX_PRELUDE && { codes }.any(|code| is_word(why, code.as_bytes()));
         self.lose(if is_refusal { Unseen::Refused } else { Unseen::ErrorEvent });
     }
 
-    /// Returns the reading of the response, given how much of it came; `None` when it says nothing, and nothing was
-    /// lost.
+    /// Returns the reading of the response, given the part that arrived; `None` if there is none, and nothing was lost.
     pub(super) fn reading(&self, came: Received) -> Option<Reading> {
         let Some(seen) = self.seen else { return self.lost.map(Reading::Unseen) };
         let usage = seen.usage();
@@ -183,19 +183,19 @@ impl UsageTally {
             Progress::Under => came == Received::Whole,
             Progress::Over => true,
         };
-        // There is no call without input: it was not counted.
+        // There is no call without input, so it was not counted.
         let is_whole = all && self.lost.is_none() && usage.input() > 0;
         Some(if is_whole { Reading::Final(usage) } else { Reading::SoFar(usage) })
     }
 
-    /// Adds the usage of a complete document to that of the answer. Objects that count in the same way are merged; of
-    /// two that do not, the larger stands.
+    /// Adds the usage of a complete document to that of the response. Objects that count in the same way are merged; of
+    /// two that do not, the larger counts.
     fn absorb(&mut self, stated: Stated) {
         let role = stated.shape.role;
         match role {
             Role::Opens => self.progress = Progress::Started,
             Role::Completes if self.progress == Progress::Started => self.progress = Progress::Under,
-            // It comes once, at the end.
+            // It occurs once, at the end.
             Role::Ends | Role::StandsIn => self.progress = Progress::Over,
             Role::Completes | Role::Repeats => {}
         }
@@ -206,7 +206,7 @@ impl UsageTally {
             {
                 Stated { counts: seen.counts.merged(stated.counts), ..stated }
             }
-            // Of two ways to count the one that counts more, and else the one with more detail.
+            // Of two ways to count, the larger count wins, then the one with more detail.
             Some(seen) => match seen.usage().total().cmp(&stated.usage().total()) {
                 Ordering::Greater => seen,
                 Ordering::Equal if role == Role::StandsIn => seen,
@@ -216,7 +216,7 @@ impl UsageTally {
         });
     }
 
-    /// A word stands there, or another text.
+    /// Processes a word or another text.
     fn word(&mut self, spot: Spot, text: &[u8]) {
         match tables().word(spot, text).map(|word| word.means) {
             Some(Means::LastUsage) => self.document.ends_answer = true,
@@ -230,7 +230,7 @@ impl UsageTally {
         }
     }
 
-    /// Usage stands in the document, or what cannot be any.
+    /// Processes a usage object, or an impossible one.
     fn state(&mut self, read: Option<Result<Stated, counts::Absurd>>) {
         match read {
             None => {}
@@ -244,7 +244,7 @@ impl UsageTally {
         }
     }
 
-    /// A count stands beside other members.
+    /// Processes a count beside other members.
     fn count(&mut self, place: Place, bytes: &[u8]) {
         let Ok(value) = serde_json::from_slice::<Value>(bytes) else { return self.absurd() };
         let counts = &mut self.document.counts;
@@ -258,7 +258,7 @@ impl UsageTally {
         counts.insert(place.name.to_owned(), sum);
     }
 
-    /// Notes that the answer is over. Of an answer that was only opened, the usage is still a placeholder.
+    /// Records that the response is over. The usage of one that was only opened is still a placeholder.
     fn done(&mut self) {
         if self.progress == Progress::Under {
             self.progress = Progress::Over;
@@ -266,7 +266,7 @@ impl UsageTally {
     }
 }
 
-/// Returns true if `word` stands in `text`, neither preceded nor followed by what would make it another one.
+/// Returns true if `word` occurs in `text` as a separate word.
 fn is_word(text: &[u8], word: &[u8]) -> bool {
     let continues = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
     memchr::memmem::find_iter(text, word).any(|at| {
@@ -325,7 +325,7 @@ impl JsonSink for UsageTally {
 
     fn broken(&mut self, lost: Lost) {
         let Document { found, .. } = std::mem::take(&mut self.document);
-        // An event that may have been passed over unread must not make a difference when it is read.
+        // An event that may be skipped unread must not make a difference when it is read.
         if lost == Lost::Usage || found.is_some() || self.documents == Documents::Alone {
             self.lose(Unseen::Malformed);
         }

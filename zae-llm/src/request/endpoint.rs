@@ -1,23 +1,23 @@
-//! The endpoint that a request goes to, by its path: [`Endpoint`].
+//! The endpoint of a request, by its path: [`Endpoint`].
 
 use crate::providers::{table::EndpointCost, tables};
 
-/// The kind of an endpoint, as far as tokens matter.
+/// The kind of an endpoint, as far as tokens are concerned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Endpoint {
-    /// It answers tokens, or is not known.
+    /// It generates tokens, or is unknown.
     #[default]
     Answers,
-    /// It reads tokens and answers none.
+    /// It reads tokens and generates none.
     Reads,
     /// It costs no tokens.
     Free,
 }
 
 impl Endpoint {
-    /// By the last part of `path` that a provider's table knows.
+    /// Determines the kind by the last part of `path` that a provider's table knows.
     pub(super) fn of(path: &str) -> Self {
-        // A server may take such a path for another one.
+        // A server may interpret such a path differently.
         if path.contains("..") || path.contains('%') || path.contains("//") {
             return Self::Answers;
         }
@@ -33,7 +33,7 @@ impl Endpoint {
     }
 }
 
-/// The model that a path names: behind `/models/`, `/model/`, `/deployments/` or `/ai/run/`, up to a colon with a verb.
+/// Returns the model in a path: after `/models/`, `/model/`, `/deployments/` or `/ai/run/`, up to a colon with a verb.
 pub(super) fn model(path: &str) -> Option<String> {
     let (_, run) = path.split_once("/ai/run/").map_or((path, None), |(_, model)| (path, Some(model)));
     if let Some(model) = run.filter(|model| !model.is_empty()) {
@@ -41,7 +41,7 @@ pub(super) fn model(path: &str) -> Option<String> {
     }
     let rest = ["/models/", "/model/", "/deployments/"].iter().find_map(|name| Some(path.split_once(name)?.1))?;
     let model = rest.split('/').next()?;
-    // A version of Bedrock's has a colon too, a verb of Google's begins with a letter.
+    // A Bedrock version also has a colon; one of Google's verbs begins with a letter.
     let model = match model.rsplit_once(':') {
         Some((model, verb)) if verb.starts_with(|first: char| first.is_ascii_alphabetic()) => model,
         _ => model,

@@ -1,4 +1,4 @@
-//! Asking OpenAI for the usage of streams: [`include_usage`].
+//! Requests the usage of streams from OpenAI: [`include_usage`].
 
 use std::ops::Range;
 
@@ -9,9 +9,9 @@ use crate::json::{JsonError, Scanner, Token};
 const OPTIONS: &str = "stream_options";
 const INCLUDE: &str = "include_usage";
 
-/// Returns the body of a streaming chat completion (or legacy completion) so that it asks for usage. Returns `None`
-/// when `body` is not one, or asks already. OpenAI then sends one more chunk, with `usage` and without choices, before
-/// `[DONE]`.
+/// Returns the body of a streaming chat completion (or legacy completion) so that it requests usage. Returns `None` if
+/// `body` is not one, or already requests it. OpenAI then sends one more chunk, with `usage` and without choices,
+/// before `[DONE]`.
 ///
 /// The rest of the body is left byte for byte as it is.
 ///
@@ -37,13 +37,13 @@ pub fn include_usage(body: &[u8]) -> Option<Bytes> {
     }
 }
 
-/// A request's settings of its stream, and their positions.
+/// A request's stream settings, and their positions.
 #[derive(Debug)]
 struct Asked {
     is_completion: bool,
     streams: bool,
     options: Options,
-    /// Position at which the members of the request begin.
+    /// Start of the request's members.
     inside: usize,
 }
 
@@ -51,16 +51,16 @@ struct Asked {
 enum Options {
     Absent,
     Null(Range<usize>),
-    /// An object that does not say; its members begin there.
+    /// An object without the setting; contains the start of its members.
     Silent(usize),
-    /// An object that says something else than `true`, there.
+    /// An object with another value than `true`, at that position.
     Declined(Range<usize>),
-    /// It asks already, or is nothing that could ask.
+    /// It already requests usage, or cannot request it.
     Settled,
 }
 
 impl Asked {
-    /// `None` for a body that is no object, or has one of the members twice.
+    /// Parses the settings; `None` for a body that is not an object, or has one of the members twice.
     fn read(body: &[u8]) -> Result<Option<Self>, JsonError> {
         let mut scanner = Scanner::new(body);
         if scanner.next()? != Some(Token::ObjectStart) {
@@ -93,7 +93,7 @@ impl Asked {
 }
 
 impl Options {
-    /// The value of the options, which comes next; `None` where it says twice what to include.
+    /// Parses the value of the options, which comes next; `None` if it contains the setting twice.
     fn read(body: &[u8], scanner: &mut Scanner<'_>) -> Result<Option<Self>, JsonError> {
         match scanner.next()? {
             Some(Token::Null) => return Ok(Some(Self::Null(scanner.at() - "null".len()..scanner.at()))),
@@ -122,7 +122,7 @@ impl Options {
     }
 }
 
-/// `body` with `member` as the first one of the object whose members begin at `inside`.
+/// Returns `body` with `member` as the first one of the object whose members begin at `inside`.
 fn insert(body: &[u8], inside: usize, member: &str) -> Bytes {
     let (before, after) = body.split_at(inside);
     let comma: &[u8] = if after.trim_ascii_start().starts_with(b"}") { b"" } else { b"," };
@@ -133,7 +133,7 @@ fn replace(body: &[u8], place: Range<usize>, value: &str) -> Bytes {
     [&body[..place.start], value.as_bytes(), &body[place.end..]].concat().into()
 }
 
-/// The end of the string whose opening quote is at `at`.
+/// Returns the end of the string whose opening quote is at `at`.
 pub(super) fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at += 1;

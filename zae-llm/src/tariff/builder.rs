@@ -1,47 +1,47 @@
-//! Building a tariff: [`TariffBuilder`].
+//! The builder of tariffs: [`TariffBuilder`].
 
 use zae_limiter::LimitName;
 
 use super::{Money, Tariff, TariffError, charge};
 use crate::{Weights, prices::Prices};
 
-/// Builds a [`Tariff`]; see there for an example.
+/// Builder of a [`Tariff`]; see there for an example.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct TariffBuilder {
-    /// Limits that each call counts 1 towards; names are checked by `build`.
+    /// Limits to which each call counts 1; names are checked by `build`.
     requests: Vec<String>,
-    /// Limits that tokens count towards, with their weights.
+    /// Limits to which tokens count, with their weights.
     charges: Vec<(String, Weights)>,
     /// The limit in micro-dollars, and the prices.
     money: Option<(String, Prices)>,
 }
 
 impl TariffBuilder {
-    /// Each call counts 1 towards `limit`.
+    /// Counts 1 per call towards `limit`.
     ///
-    /// The count is the same whatever the call uses, also for one that the provider refuses.
+    /// The count does not depend on the usage, and applies to refused calls too.
     pub fn request(mut self, limit: impl Into<String>) -> Self {
         self.requests.push(limit.into());
         self
     }
 
-    /// All tokens count towards `limit`.
+    /// Counts all tokens towards `limit`.
     pub fn total(self, limit: impl Into<String>) -> Self {
         self.charge(limit, Weights::total())
     }
 
-    /// Input tokens count towards `limit`, cached or not.
+    /// Counts input tokens towards `limit`, cached or not.
     pub fn input(self, limit: impl Into<String>) -> Self {
         self.charge(limit, Weights::input())
     }
 
-    /// Output tokens count towards `limit`, reasoning included.
+    /// Counts output tokens towards `limit`, reasoning included.
     pub fn output(self, limit: impl Into<String>) -> Self {
         self.charge(limit, Weights::output_only())
     }
 
-    /// Tokens count towards `limit` by `weights`.
+    /// Counts tokens towards `limit` by `weights`.
     ///
     /// A weighted sum is exact and rounded up once. Several charges towards different limits are decided together: the
     /// call is admitted if all of them have room.
@@ -50,7 +50,7 @@ impl TariffBuilder {
         self
     }
 
-    /// The cost of a call counts towards `limit`, in micro-dollars: beside tokens, in the same decision.
+    /// Counts the cost of a call towards `limit`, in micro-dollars: beside tokens, in the same decision.
     ///
     /// ```
     /// use zae_llm::{Tariff, Usage, prices::{PriceBook, Prices}};
@@ -65,12 +65,12 @@ impl TariffBuilder {
         self
     }
 
-    /// Checks it.
+    /// Validates and builds the tariff.
     ///
-    /// An empty tariff is an error, because nobody means to charge nothing.
+    /// An empty tariff is an error, because it certainly is a mistake.
     ///
     /// # Errors
-    /// [`TariffError`] says which limit or weight cannot be used.
+    /// [`TariffError`] names the invalid limit or weight.
     pub fn build(self) -> Result<Tariff, TariffError> {
         if self.charges.is_empty() {
             return Err(TariffError::Empty);

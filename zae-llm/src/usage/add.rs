@@ -1,7 +1,7 @@
-//! Adding up usages, for calls that a caller pays as one. Nothing overflows: a sum stays at the largest number.
+//! Adds up usages, for calls that a caller pays as one. Sums saturate.
 //!
-//! Each kind is added by itself. Of the tier and the region, the last one that is not the default stands: a retry in
-//! another tier is priced by the tier that answered.
+//! Each kind is added separately. For the tier and the region, the last one other than the default counts: a retry in
+//! another tier is priced by the tier that served it.
 
 use std::{
     iter::Sum,

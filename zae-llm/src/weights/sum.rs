@@ -1,15 +1,15 @@
-//! Summing a usage under weights: exact, in millionths, and rounded up once.
+//! Sums a usage under weights: exactly, in millionths, rounded up once.
 
 use zae_limiter::MAX_TOKENS;
 
 use super::{MAX_WEIGHT, Parts, Units, Weights};
 use crate::Usage;
 
-/// Millionths: fine enough for price lists, and exact sums.
+/// Millionths: fine enough for price lists, and exact in sums.
 const UNIT: u64 = 1_000_000;
 
 impl Weights {
-    /// Converts the weights to whole numbers, and gives parts without one that of their whole.
+    /// Converts the weights to whole numbers; parts without a weight get that of their whole.
     ///
     /// # Errors [`OutOfRange`] with the first weight that is negative, no number, or above [`MAX_WEIGHT`].
     pub(crate) fn millionths(&self) -> Result<Millionths, OutOfRange> {
@@ -46,14 +46,14 @@ impl Weights {
     }
 }
 
-/// A weight that cannot be.
+/// An invalid weight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct OutOfRange(pub(crate) f64);
 
-/// Weights as they are summed up.
+/// Weights for summing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Millionths {
-    /// Of uncached input that is neither sound nor picture.
+    /// Of uncached input that is neither audio nor image.
     input_uncached: u64,
     /// Of input from a cache.
     cache_read: u64,
@@ -63,12 +63,12 @@ pub(crate) struct Millionths {
     answer: u64,
     /// Of parts, each set.
     parts: Parts<u64>,
-    /// Of units that are no tokens.
+    /// Of units other than tokens.
     units: Units<u64>,
 }
 
 impl Millionths {
-    /// The weighted tokens of `usage`, rounded up.
+    /// Returns the weighted tokens of `usage`, rounded up.
     pub(crate) fn of(&self, usage: &Usage) -> u64 {
         let Self { parts, units, .. } = self;
         let split = Split::of(usage);
@@ -102,11 +102,11 @@ impl Millionths {
 /// The tokens of a [`Usage`], each in one kind only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Split {
-    /// Uncached input that is neither sound nor picture.
+    /// Uncached input that is neither audio nor image.
     pub(crate) plain_input: u64,
-    /// Uncached input that is sound.
+    /// Uncached audio input.
     pub(crate) audio_input: u64,
-    /// Uncached input that is pictures.
+    /// Uncached image input.
     pub(crate) image_input: u64,
     /// Input into a cache for the usual time, five minutes.
     pub(crate) cache_write_5m: u64,
@@ -116,16 +116,16 @@ pub(crate) struct Split {
     pub(crate) plain_output: u64,
     /// Output that is reasoning.
     pub(crate) reasoning: u64,
-    /// Output that is sound.
+    /// Audio output.
     pub(crate) audio_output: u64,
-    /// Output that is pictures.
+    /// Image output.
     pub(crate) image_output: u64,
-    /// Output that was predicted in vain.
+    /// Rejected predictions.
     pub(crate) rejected: u64,
 }
 
 impl Split {
-    /// Takes the parts out of their wholes, as far as these go: what is in two parts counts in the first of them.
+    /// Subtracts the parts from their wholes, as far as possible: tokens in two parts count in the first of them.
     pub(crate) fn of(usage: &Usage) -> Self {
         let mut plain_input = usage.input_uncached;
         let [audio_input, image_input] =
@@ -151,7 +151,7 @@ impl Split {
     }
 }
 
-/// Takes as much of `part` out of `whole` as there is, and returns it.
+/// Subtracts up to `part` from `whole`, and returns the amount.
 fn take(whole: &mut u64, part: u64) -> u64 {
     let part = part.min(*whole);
     *whole -= part;

@@ -36,7 +36,7 @@ fn period<'a>(value: &Value, resets: Option<&'a Resets>) -> Period<'a> {
     resets.map_or_else(|| Period::Session { length: int(value, "rsa").unwrap() * 1_000 }, Period::Calendar)
 }
 
-/// The shard after a pass, as the reference tells it: before the balance is cut to the ceiling.
+/// Returns the shard after a pass, as the Python package reports it: before the balance is cut to the capacity.
 fn materialised(shard: &Shard<'_>, turn: Turn, tokens: i64, now: i64) -> Value {
     let n = shard.course.shards;
     let running = turn == Turn::Running;
@@ -90,7 +90,7 @@ fn a_quota_is_restored_cut_and_granted_as_python_does() {
         assert_eq!(json!(left), admit["tk_after"], "{vector}");
         assert_eq!(json!(standing.tokens.div_euclid(MILLI)), admit["available"], "{vector}");
         let session = resets.is_none();
-        // The reference tells the end of sessions only.
+        // The Python package only reports the end of sessions.
         assert_eq!(json!(standing.resets_at.filter(|_| session)), admit["resets_at_ms"], "{vector}");
         let theirs = (admit["retry_after"].as_f64().unwrap() * 1_000.0).round() as i64;
         let ours = shard.wait(requested * MILLI, now).unwrap();

@@ -1,24 +1,24 @@
 //! The days that an expression matches, and the minutes of such a day; on a plain calendar, without zones.
 //!
-//! Days are counted from 1 January 1970, a Thursday. Between a day and its month the well-known conversions go that
-//! count years from March on, so that the leap day is the last of the year (Howard Hinnant, "chrono-Compatible
-//! Low-Level Date Algorithms"). They are exact for every year that 64 bits reach.
+//! Days are counted from 1 January 1970, a Thursday. The well-known conversions between a day and its month count years
+//! from March on, so that the leap day is the last of the year (Howard Hinnant, "chrono-Compatible Low-Level Date
+//! Algorithms"). They are exact for every year within 64 bits.
 //!
 //! # The days of a month as one number
 //!
-//! An expression has its days of the month and its weekdays as sets of bits. A month turns the weekdays into days: the
-//! set is rotated so that bit 0 is the weekday of the 1st, and repeated five times. One operation then combines both,
-//! `and` if either field begins with `*`, else `or`, as cron does. What is left is cut to the month's length, and the
-//! first or last match is a count of zeros.
+//! An expression has its days of the month and its weekdays as sets of bits. For a month, the weekdays are converted to
+//! days: the set is rotated so that bit 0 is the weekday of the 1st, and repeated five times. One operation then
+//! combines both, `and` if either field begins with `*`, otherwise `or`, as cron does. The result is cut to the month's
+//! length, and the first or last match is found by counting zeros.
 //!
-//! Fridays (bit 5) in February 2026, which begins with a Sunday: rotated by 0, repeated at 5, 12, 19, 26, moved up by
-//! one as days begin with 1: the 6th, 13th, 20th and 27th.
+//! For example, Fridays (bit 5) in February 2026, which begins with a Sunday: rotated by 0, repeated at 5, 12, 19, 26,
+//! shifted by one because days begin with 1: the 6th, 13th, 20th and 27th.
 
 use std::ops::Range;
 
 use crate::{bucket::schedule::DAY, model::schedule::Cron};
 
-/// The side of an expression that is looked for.
+/// The minutes to search for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// Minutes that it matches.
@@ -32,7 +32,7 @@ pub(super) enum Wanted {
 struct Month {
     /// The year.
     year: i64,
-    /// From 1 on.
+    /// Counted from 1.
     month: u32,
     /// Its first day, in days of the epoch.
     first: i64,
@@ -40,13 +40,13 @@ struct Month {
     length: u32,
 }
 
-/// Days of the epoch before the first day of March of the year `year`, where years begin in March.
+/// Returns the days from the epoch to 1 March of the year `year`, where years begin in March.
 fn days_before_march(year: i64) -> i64 {
     365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) - 719_468
 }
 
 impl Month {
-    /// The month of a year.
+    /// Returns a month of a year.
     fn new(year: i64, month: u32) -> Self {
         let begins_in_march = |month: u32| i64::from((month + 9) % 12);
         let start = |year: i64, month: u32| {
@@ -59,7 +59,7 @@ impl Month {
         Self { year, month, first, length }
     }
 
-    /// The month that a day lies in.
+    /// Returns the month of a day.
     fn of_day(day: i64) -> Self {
         let shifted = day + 719_468;
         let era = shifted.div_euclid(146_097);
@@ -72,17 +72,17 @@ impl Month {
         Self::new(year, month)
     }
 
-    /// The month after it.
+    /// Returns the next month.
     fn next(self) -> Self {
         if self.month == 12 { Self::new(self.year + 1, 1) } else { Self::new(self.year, self.month + 1) }
     }
 
-    /// The month before it.
+    /// Returns the previous month.
     fn previous(self) -> Self {
         if self.month == 1 { Self::new(self.year - 1, 12) } else { Self::new(self.year, self.month - 1) }
     }
 
-    /// The days that `cron` matches: bit d stands for the day d.
+    /// Returns the days that `cron` matches: bit d stands for the day d.
     fn matching(self, cron: &Cron) -> u64 {
         if cron.months() & 1 << self.month == 0 {
             return 0;
@@ -96,24 +96,24 @@ impl Month {
         days & ((1 << (self.length + 1)) - 2)
     }
 
-    /// The number of `day` in it, from 1 on.
+    /// Returns the number of `day` in the month, from 1 on.
     fn number(self, day: i64) -> u32 {
         u32::try_from(day - self.first + 1).unwrap_or(0)
     }
 
-    /// The day with this number.
+    /// Returns the day with this number.
     fn day(self, number: u32) -> i64 {
         self.first + i64::from(number) - 1
     }
 }
 
-/// Returns true if `cron` matches some minute of `day`.
+/// Returns true if `cron` matches any minute of `day`.
 pub(super) fn matches_day(cron: &Cron, day: i64) -> bool {
     let month = Month::of_day(day);
     month.matching(cron) & 1 << month.number(day) != 0
 }
 
-/// The first day in `days` that `cron` matches.
+/// Returns the first day in `days` that `cron` matches.
 pub(super) fn first_day(cron: &Cron, days: Range<i64>) -> Option<i64> {
     let mut month = Month::of_day(days.start);
     while month.first < days.end {
@@ -127,7 +127,7 @@ pub(super) fn first_day(cron: &Cron, days: Range<i64>) -> Option<i64> {
     None
 }
 
-/// The last day in `days` that `cron` matches.
+/// Returns the last day in `days` that `cron` matches.
 pub(super) fn last_day(cron: &Cron, days: Range<i64>) -> Option<i64> {
     let mut month = Month::of_day(days.end - 1);
     while month.first + i64::from(month.length) > days.start {
@@ -141,12 +141,12 @@ pub(super) fn last_day(cron: &Cron, days: Range<i64>) -> Option<i64> {
     None
 }
 
-/// Returns true if `cron` matches `minute` of a day that it matches.
+/// Returns true if `cron` matches `minute` of a matching day.
 pub(super) fn matches_time(cron: &Cron, minute: i64) -> bool {
     cron.hours() & 1 << (minute / 60) != 0 && cron.minutes() & 1 << (minute % 60) != 0
 }
 
-/// The first minute from `minute` on that is wanted, of a day that `cron` matches.
+/// Returns the first wanted minute from `minute` on, on a day that `cron` matches.
 pub(super) fn first_time(cron: &Cron, minute: i64, wanted: Wanted) -> Option<i64> {
     let hour = minute / 60;
     (hour..24).find_map(|at| {
@@ -157,7 +157,7 @@ pub(super) fn first_time(cron: &Cron, minute: i64, wanted: Wanted) -> Option<i64
     })
 }
 
-/// The last minute up to and including `minute` that is wanted, of a day that `cron` matches.
+/// Returns the last wanted minute up to and including `minute`, on a day that `cron` matches.
 pub(super) fn last_time(cron: &Cron, minute: i64, wanted: Wanted) -> Option<i64> {
     let hour = minute / 60;
     (0..=hour).rev().find_map(|at| {
@@ -168,7 +168,7 @@ pub(super) fn last_time(cron: &Cron, minute: i64, wanted: Wanted) -> Option<i64>
     })
 }
 
-/// The wanted minutes of an hour: bit m stands for minute m.
+/// Returns the wanted minutes of an hour: bit m stands for minute m.
 fn minutes_of_hour(cron: &Cron, hour: i64, wanted: Wanted) -> u64 {
     const HOUR: u64 = (1 << 60) - 1;
     let minutes = if cron.hours() & 1 << hour != 0 { cron.minutes() } else { 0 };
@@ -178,12 +178,12 @@ fn minutes_of_hour(cron: &Cron, hour: i64, wanted: Wanted) -> u64 {
     }
 }
 
-/// Returns true if `cron` matches every minute of a day that it matches.
+/// Returns true if `cron` matches every minute of a matching day.
 pub(super) fn fills_days(cron: &Cron) -> bool {
     first_time(cron, 0, Wanted::Gap).is_none()
 }
 
-/// The day and the minute of it of a minute of the calendar.
+/// Splits a minute of the calendar into its day and the minute of that day.
 pub(super) fn split(minute: i64) -> (i64, i64) {
     (minute.div_euclid(DAY), minute.rem_euclid(DAY))
 }

@@ -1,7 +1,8 @@
 //! The instants of resets: [`Resets::last`] and [`Resets::next`].
 //!
-//! An expression *begins* at a minute that it matches while it does not match the minute before. `* 9 * * *` begins
-//! once a day, and `* * * * *` never. There is no horizon: a reset of 31 January is found in March.
+//! An expression *begins* at a minute that it matches if it does not match the previous minute. `* 9 * * *` begins once
+//! a day, and `* * * * *` never. There is no horizon: in March, the last reset of a quota that is reset on the 31st is
+//! found in January.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,19 +19,19 @@ use crate::{
 };
 
 impl Resets {
-    /// The latest reset at or before `now`, in epoch ms.
+    /// Returns the latest reset at or before `now`, in epoch ms.
     pub(crate) fn last(&self, now: i64) -> Option<i64> {
         self.crons().iter().filter_map(|cron| last_edge(cron, self.zone(), now)).max()
     }
 
-    /// The earliest reset after `now`, in epoch ms.
+    /// Returns the earliest reset after `now`, in epoch ms.
     pub(crate) fn next(&self, now: i64) -> Option<i64> {
         self.crons().iter().filter_map(|cron| next_edge(cron, self.zone(), now)).min()
     }
 }
 
 impl Limit {
-    /// The first instant after `after` at which a quota is restored; `None` for a rate.
+    /// Returns the first instant after `after` at which a quota is restored; `None` for a rate.
     pub fn next_reset(&self, after: SystemTime) -> Option<SystemTime> {
         let since = after.duration_since(SystemTime::UNIX_EPOCH).ok()?;
         let next = self.resets()?.next(i64::try_from(since.as_millis()).ok()?)?;

@@ -1,9 +1,9 @@
-//! Schedules over time: pure functions of an instant, in epoch ms, that read no clock.
+//! Evaluation of schedules: pure functions of an instant, in epoch ms, that read no clock.
 //!
-//! A schedule's clock is its zone's wall clock, looked at once a minute, at whole minutes of the epoch. So an hour that
-//! is skipped matches nothing and an hour that comes twice matches twice, as it does for Python clients on the same
-//! table. Instants are found by arithmetic on the sets of a [`Cron`](crate::model::schedule::Cron), month by month
-//! within spans of constant offset, and never by trying minutes: a search takes about a microsecond.
+//! A schedule follows its zone's wall clock, evaluated at whole minutes of the epoch. A skipped hour therefore matches
+//! nothing and a repeated hour matches twice, as for Python clients on the same table. Instants are found by arithmetic
+//! on the sets of a [`Cron`](crate::model::schedule::Cron), month by month within spans of constant offset, and never
+//! by trying minutes: a search takes about a microsecond.
 //!
 //! | module | question |
 //! |---|---|

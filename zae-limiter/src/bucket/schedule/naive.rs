@@ -1,5 +1,5 @@
-//! An evaluation of cron expressions that shares nothing with the real one: lists of numbers instead of sets, the time
-//! zone's calendar instead of arithmetic, and one minute after the other.
+//! An independent evaluation of cron expressions: lists of numbers instead of sets, the time zone's calendar instead of
+//! arithmetic, and minute by minute.
 
 use jiff::{Timestamp, tz::TimeZone};
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::MINUTE;
 use crate::model::schedule::{Cron, Zone};
 
-/// Zones with shifts of an hour, of half an hour and of a day, at midnight, in both halves of the world, and none.
+/// Zones with offsets and changes of an hour, of half an hour and of a day, at midnight, in both hemispheres, and none.
 pub(super) const ZONES: [&str; 10] = [
     "UTC",
     "Europe/Berlin",
@@ -21,7 +21,7 @@ pub(super) const ZONES: [&str; 10] = [
     "America/Santiago",
 ];
 
-/// A field as its text and its numbers.
+/// A field as text and as numbers.
 #[derive(Clone, Debug)]
 pub(super) struct NaiveField {
     text: String,
@@ -52,7 +52,7 @@ impl NaiveCron {
         has(0, clock.minute().into()) && has(1, clock.hour().into()) && has(3, clock.month().into()) && days
     }
 
-    /// The edges in whole minutes of the epoch, in `minutes`.
+    /// Returns the edges in `minutes`, in whole minutes of the epoch.
     pub(super) fn edges(&self, zone: &Zone, minutes: std::ops::Range<i64>) -> Vec<i64> {
         let matched: Vec<bool> =
             (minutes.start - 1..minutes.end).map(|minute| self.matches(zone.rules(), minute)).collect();
@@ -79,27 +79,27 @@ fn field(first: i64, last: i64) -> impl Strategy<Value = NaiveField> {
     })
 }
 
-/// Any expression.
+/// Generates any expression.
 pub(super) fn crons() -> impl Strategy<Value = NaiveCron> {
     (field(0, 59), field(0, 23), field(1, 31), field(1, 12), field(0, 7))
         .prop_map(|(minute, hour, day, month, weekday)| NaiveCron([minute, hour, day, month, weekday]))
 }
 
-/// Expressions that match some minute of most days.
+/// Generates expressions that match some minute of most days.
 pub(super) fn daily_crons() -> impl Strategy<Value = NaiveCron> {
     let star = |first, last| NaiveField { text: "*".into(), numbers: (first..=last).collect() };
     (field(0, 59), field(0, 23), prop_oneof![3 => Just(star(0, 7)), 1 => field(0, 7)])
         .prop_map(move |(minute, hour, weekday)| NaiveCron([minute, hour, star(1, 31), star(1, 12), weekday]))
 }
 
-/// Expressions of days of a year, at midnight.
+/// Generates expressions for days of a year, at midnight.
 pub(super) fn yearly_crons() -> impl Strategy<Value = NaiveCron> {
     let midnight = || NaiveField { text: "0".into(), numbers: vec![0] };
     (field(1, 31), field(1, 12), field(0, 7))
         .prop_map(move |(day, month, weekday)| NaiveCron([midnight(), midnight(), day, month, weekday]))
 }
 
-/// Minutes of the epoch around changes of clocks, ends of months and leap days, and any of 60 years.
+/// Generates minutes of the epoch around clock changes, ends of months and leap days, and any of 60 years.
 pub(super) fn minutes() -> impl Strategy<Value = i64> {
     let at = |text: &str| text.parse::<Timestamp>().unwrap().as_second() / 60;
     let special = vec![

@@ -1,4 +1,4 @@
-//! Schedules against an evaluation of one minute after the other ([`naive`](super::naive)).
+//! Compares schedules with a minute-by-minute evaluation ([`naive`](super::naive)).
 
 use proptest::{prelude::*, test_runner::TestCaseResult};
 
@@ -12,14 +12,14 @@ use crate::{
     model::schedule::{Change, Cron, Entry, Resets, Schedule, Zone},
 };
 
-/// Minutes that are tried to each side.
+/// Number of minutes tried in each direction.
 const AROUND: i64 = 3_000;
 
 fn zones() -> impl Strategy<Value = Zone> {
     prop::sample::select(ZONES.to_vec()).prop_map(|name| Zone::new(name).unwrap())
 }
 
-/// Holds the edges of `naive` around `minute` against ours, asked at `now` ms.
+/// Compares the edges of `naive` around `minute` with ours at `now` ms.
 fn check_edges(naive: &NaiveCron, cron: Cron, zone: &Zone, now: i64) -> TestCaseResult {
     let Ok(resets) = Resets::new([cron], zone.clone()) else { return Ok(()) };
     let minute = now.div_euclid(MINUTE);
@@ -138,7 +138,7 @@ proptest! {
         needed in 1_i64..100_000,
     ) {
         let Some(cron) = naive.cron() else { return Ok(()) };
-        // The capacity never cuts, so that only gains count.
+        // The capacity never limits, so that only gains count.
         let change = Change::replace(None, Some(3), None).unwrap();
         let schedule = Schedule::new([Entry { cron, change }], zone).unwrap();
         let base = Params { capacity: 1_000_000_000, refill: 1_000, period: 60_000 };

@@ -1,21 +1,21 @@
 //! The instants at which an expression begins or ceases to match, in minutes of the epoch.
 //!
-//! A zone's wall clock is the epoch's plus a shift that is constant for months. So a search goes through *spans* of one
-//! shift: in each it looks on a plain calendar, where a day has 1440 minutes, and shifts the minute that it finds back.
-//! A span without one is passed over whole.
+//! A zone's wall clock is the epoch's plus an offset that is constant for months. A search therefore proceeds through
+//! *spans* of one offset: in each it searches a plain calendar, where a day has 1440 minutes, and converts the minute
+//! that it finds. A span without a match is skipped as a whole.
 //!
-//! New York in 2026, where the shift is −300 minutes in winter and −240 in summer:
+//! New York in 2026, where the offset is −300 minutes in winter and −240 in summer:
 //!
 //! | expression | instants | why |
 //! |---|---|---|
 //! | `30 2 * * *` | 7 March 07:30 UTC, then 9 March 06:30 UTC | on 8 March the clock goes from 2:00 to 3:00, and 2:30 is in neither span |
 //! | `30 1 * * *` | 1 November 05:30 and 06:30 UTC | the clock goes back from 2:00 to 1:00, and 1:30 is in both spans |
 //!
-//! A day that matches is found by the sets of a month ([`days`](super::days)), so twelve looks cover a year. A search
-//! ends after 60 years: an expression that matches no day in that time, such as 31 February, never does.
+//! A matching day is found by the sets of a month ([`days`](super::days)), so twelve steps cover a year. A search ends
+//! after 60 years: an expression that matches no day in that time, such as 31 February, never does.
 //!
-//! *Gaps* are searched for in the same way, because a phase ends when its expression ceases to match. Where an
-//! expression matches whole days (`* * * * 1-5`), the gap is a day; else it is a minute of the same or the next day.
+//! *Gaps* are searched for in the same way, because a phase ends when its expression ceases to match. If an expression
+//! matches whole days (`* * * * 1-5`), the gap is a day; otherwise it is a minute of the same or the next day.
 
 use std::ops::RangeInclusive;
 
@@ -29,25 +29,25 @@ use crate::{
     model::schedule::{Cron, Zone},
 };
 
-/// The length of a search, in minutes: 60 years. A 29 February that has to be a certain weekday comes back after 28
-/// years, or 40 across the end of most centuries.
+/// The length of a search, in minutes: 60 years. A 29 February on a given weekday recurs after 28 years, or 40 across
+/// the end of most centuries.
 const LIMIT: i64 = 60 * 366 * DAY;
 
-/// The earliest and the latest minute that have a wall clock: the years 1 to 9000, in minutes.
+/// The earliest and the latest minute with a wall clock: the years 1 to 9000, in minutes.
 const REPRESENTABLE: RangeInclusive<i64> = -1_035_593_280..=3_697_493_760;
 
-/// Minutes of the epoch for which a zone's clock keeps one distance to UTC.
+/// Minutes of the epoch during which a zone's offset from UTC is constant.
 struct Span {
-    /// The first minute with this shift.
+    /// The first minute with this offset.
     first: i64,
-    /// The last minute with this shift.
+    /// The last minute with this offset.
     last: i64,
-    /// The minute of the wall clock is the minute of the epoch plus this.
+    /// The offset: added to the minute of the epoch, it gives that of the wall clock.
     shift: i64,
 }
 
 impl Span {
-    /// The span that `minute` lies in. Whole minutes of the epoch are looked at, so a zone's odd seconds round down.
+    /// Returns the span of `minute`. Only whole minutes of the epoch are evaluated, so a zone's odd seconds round down.
     fn around(zone: &Zone, minute: i64) -> Self {
         let instant = |minute: i64| {
             let minute = minute.clamp(*REPRESENTABLE.start(), *REPRESENTABLE.end());
@@ -73,7 +73,7 @@ pub(super) fn matches(cron: &Cron, zone: &Zone, minute: i64) -> bool {
     matches_time(cron, time) && matches_day(cron, day)
 }
 
-/// The first minute from `from` on that is `wanted`.
+/// Returns the first `wanted` minute from `from` on.
 pub(super) fn first(cron: &Cron, zone: &Zone, from: i64, wanted: Wanted) -> Option<i64> {
     if cron.always_matches() {
         return (wanted == Wanted::Match).then_some(from);
@@ -91,7 +91,7 @@ pub(super) fn first(cron: &Cron, zone: &Zone, from: i64, wanted: Wanted) -> Opti
     None
 }
 
-/// The last minute up to `from` that is `wanted`.
+/// Returns the last `wanted` minute up to `from`.
 pub(super) fn last(cron: &Cron, zone: &Zone, from: i64, wanted: Wanted) -> Option<i64> {
     if cron.always_matches() {
         return (wanted == Wanted::Match).then_some(from);
@@ -109,7 +109,7 @@ pub(super) fn last(cron: &Cron, zone: &Zone, from: i64, wanted: Wanted) -> Optio
     None
 }
 
-/// The first wanted minute between two minutes of the plain calendar, both included.
+/// Returns the first wanted minute between two minutes of the plain calendar, both included.
 fn first_local(cron: &Cron, first: i64, last: i64, wanted: Wanted) -> Option<i64> {
     let (day, time) = split(first);
     let (last_day_of_span, _) = split(last);
@@ -136,7 +136,7 @@ fn first_local(cron: &Cron, first: i64, last: i64, wanted: Wanted) -> Option<i64
     found.filter(|found| *found <= last)
 }
 
-/// The last such minute.
+/// Returns the last wanted minute between two minutes of the plain calendar, both included.
 fn last_local(cron: &Cron, first: i64, last: i64, wanted: Wanted) -> Option<i64> {
     const LAST_MINUTE: i64 = DAY - 1;
     let (day, time) = split(last);

@@ -1,5 +1,5 @@
-//! The shared vectors of evaluation (`tests/vectors/schedule-eval.json`), and those of an independent program for what
-//! we compute differently on purpose (`tests/vectors/schedule-exact.json`).
+//! The shared vectors of evaluation (`tests/vectors/schedule-eval.json`), and those of an independent program for
+//! deliberate differences (`tests/vectors/schedule-exact.json`).
 
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ fn params(input: &Value) -> Params {
     Params { capacity: int(input, "cp"), refill: int(input, "ra"), period: int(input, "rp") }
 }
 
-/// The time after which the reference looks again although nothing changes.
+/// Returns the time after which the Python package evaluates again even without a change.
 fn cap<'a>(crons: impl IntoIterator<Item = &'a Cron>) -> i64 {
     let texts: Vec<Vec<bool>> =
         crons.into_iter().map(|cron| cron.fields().map(|(field, own)| own.values != field.all()).collect()).collect();
@@ -61,7 +61,7 @@ fn entries_parameters_and_boundaries_are_those_of_python() {
         assert_eq!(json!(phase.entry), expected["entry"], "{vector}");
         assert_eq!(ours, params(expected), "{vector}");
         assert_eq!(schedule.next_change(now).unwrap_or(i64::MAX), phase.until);
-        // The reference looks at most so far ahead, and takes the end of that for a boundary.
+        // The Python package searches only up to its horizon, and treats the horizon as a boundary.
         let horizon = now + cap(schedule.entries().iter().map(|entry| &entry.cron));
         assert_eq!(phase.until.min(horizon), int(expected, "next_boundary_ms"), "{vector}");
     }
@@ -116,7 +116,7 @@ fn gains_over_boundaries_are_those_of_an_independent_program() {
     }
 }
 
-/// The instant at which the reference gives up walking through windows of equal parameters.
+/// Returns the instant at which the Python package stops walking through windows of equal parameters.
 fn gives_up(schedule: Option<&Schedule>, now: i64) -> i64 {
     const WINDOWS: usize = 8;
     let Some(schedule) = schedule else { return i64::MAX };
@@ -136,7 +136,7 @@ fn waits_are_those_of_python_where_it_does_not_give_up() {
         let course = Course { base: params(input), schedule: schedule.as_ref(), resets: resets.as_ref(), shards };
         let ours = course.wait(int(input, "deficit"), now).unwrap_or(0);
         let theirs = (vector["expected"].as_f64().unwrap() * 1_000.0).round() as i64;
-        // It rounds down and adds one; at an exact ms that is one too many.
+        // It rounds down and adds one, which is one too many at an exact ms.
         if (theirs - 1..=theirs).contains(&ours) {
             continue;
         }

@@ -1,7 +1,7 @@
-//! Why an acquire gave nothing: [`Denied`].
+//! The reason why an acquire was not granted: [`Denied`].
 //!
-//! Holds that one bucket granted while the other refused are dropped here, which is what gives their tokens back. The
-//! error lists the limits of both, so that a client sees everything that it was measured by.
+//! Holds that one bucket granted while the other refused are dropped here, which gives their tokens back. The error
+//! lists the limits of both buckets, so that a client sees all limits that were checked.
 
 use std::sync::Arc;
 
@@ -10,21 +10,21 @@ use crate::{
     error::{AcquireError, RepositoryError, UnavailableReason, ValidationError},
 };
 
-/// Why an acquire gave nothing: a policy may turn an outage into something else, and nothing but an outage.
+/// The reason why an acquire was not granted. A policy may turn an outage into a grant, and nothing else.
 #[derive(Debug)]
 pub(crate) enum Denied {
-    /// The store could not be asked: a policy decides.
+    /// The store was unavailable: a policy decides.
     Outage(UnavailableReason, Option<Arc<RepositoryError>>),
-    /// An answer that no policy changes.
+    /// An error that no policy changes.
     Error(AcquireError),
 }
 
-/// Why nothing was taken.
+/// The reason why nothing was taken.
 #[derive(Debug)]
 pub(crate) enum NotTaken {
-    /// A bucket's limits were changed since they were resolved: to be tried again, after reading the limits again.
+    /// A bucket's limits have changed since they were resolved: read the limits again and retry.
     Outdated,
-    /// Nothing was granted, and asking again would not help.
+    /// Nothing was granted, and a retry would not help.
     Denied(Denied),
 }
 
@@ -70,7 +70,7 @@ impl From<Failure> for Denied {
     }
 }
 
-/// Gives errors that have a variant of their own that variant.
+/// Converts errors that have a variant of their own to that variant.
 fn hard(error: Arc<RepositoryError>) -> AcquireError {
     match &*error {
         RepositoryError::Unsupported(unsupported) => unsupported.clone().into(),
@@ -79,7 +79,7 @@ fn hard(error: Arc<RepositoryError>) -> AcquireError {
     }
 }
 
-/// A refusal without a violation: cannot be, and must not be granted if it is.
+/// A refusal without a violation, which cannot happen and must not be granted.
 pub(super) fn nothing() -> Denied {
     Denied::Outage(UnavailableReason::StoreFailed, None)
 }

@@ -1,9 +1,9 @@
-//! The limits and lanes of those who acquire most, found without waiting: [`Front`].
+//! A cache of the limits and lanes of the busiest callers, without waiting: [`Front`].
 //!
-//! Many acquires of a few hundred keys find the same limits and lanes each time. The repository's cache answers that
-//! with an asynchronous lookup, a clone of three names for its key, and bookkeeping of what was used last. Here it is
-//! one hash, one read lock of a slot, and a comparison. A slot keeps whoever came last; two busy callers that share one
-//! evict each other and pay for the larger cache, which is why slots are many and the hash is seeded.
+//! Many acquires of a few hundred keys need the same limits and lanes each time. The repository's cache takes an
+//! asynchronous lookup, a clone of three names for its key, and bookkeeping of recent use. This cache takes one hash,
+//! one read lock of a slot, and a comparison. A slot keeps its latest caller; two busy callers that share a slot evict
+//! each other and use the larger cache, which is why there are many slots and the hash is seeded.
 
 use std::{
     hash::BuildHasher,
@@ -22,37 +22,37 @@ use crate::{
 
 /// Bounds the number of entities in the cache.
 const MAX_SLOTS: u64 = 4_096;
-/// An entry keeps its lanes alive, so there are at most this part of those that are remembered beside it.
+/// An entry keeps its lanes alive, so the number of entries is at most this fraction of the remembered lanes.
 const PART_OF_LANES: u64 = 8;
 
-/// The data that an entity's acquires for a resource need.
+/// The data for an entity's acquires of a resource.
 #[derive(Debug)]
 struct FrontEntry {
     /// Limits and lanes.
     resolved: Arc<ResolvedTargets>,
-    /// The defaults that it was resolved with.
+    /// The defaults with which it was resolved.
     default_limits: Option<Limits>,
 }
 
-/// A cache with one place for each hash: the last one who came has it. So it is bounded, and a lookup is one lock and
-/// one comparison; who finds somebody else in their place asks the larger caches behind it.
+/// A cache with one slot for each hash, which holds its latest caller. It is therefore bounded, and a lookup takes one
+/// lock and one comparison; a caller whose slot holds another one uses the larger caches behind it.
 #[derive(Debug)]
 pub(crate) struct Front {
-    /// Tells the slot of a caller.
+    /// Determines the slot of a caller.
     hasher: SeedableRandomState,
     /// One caller each.
     slots: Box<[RwLock<Option<FrontEntry>>]>,
 }
 
 impl Front {
-    /// The places depend on `seed`.
+    /// Creates an empty cache; the slots depend on `seed`.
     pub(crate) fn new(max_lanes: u64, seed: u64) -> Self {
         let slots = (max_lanes / PART_OF_LANES).clamp(1, MAX_SLOTS);
         let hasher = SeedableRandomState::with_seed(seed, SharedSeed::global_fixed());
         Self { hasher, slots: (0..slots).map(|_| RwLock::default()).collect() }
     }
 
-    /// The slot of a caller.
+    /// Returns the slot of a caller.
     fn slot(&self, entity: &EntityId, resource: &ResourceName) -> &RwLock<Option<FrontEntry>> {
         let hash = self.hasher.hash_one((entity, resource));
         &self.slots[usize::try_from(hash % self.slots.len() as u64).unwrap_or(0)]
@@ -77,7 +77,7 @@ impl Front {
         (child.entity() == entity && child.resource() == resource && same_defaults).then(|| Arc::clone(&known.resolved))
     }
 
-    /// Remembers what was resolved.
+    /// Stores resolved targets.
     pub(crate) fn put(&self, resolved: Arc<ResolvedTargets>, default_limits: Option<Limits>) {
         let slot = self.slot(resolved.child.entity(), resolved.child.resource());
         *slot.write().unwrap_or_else(PoisonError::into_inner) = Some(FrontEntry { resolved, default_limits });

@@ -1,9 +1,9 @@
 //! Settlements that the store was too busy for, or that could not be sent: they stay in their lane, bounded in time and
-//! number, and are tried again.
+//! number, and are retried.
 //!
-//! A refund that is given up is lost to its bucket until refill replaces it, and a charge that is given up is a call
-//! for free. So both are kept for minutes, though nobody waits: the store is usually back by then. What waits is
-//! bounded in number by summing up, which only those settlements allow that nobody is to be told of.
+//! An abandoned refund is lost to its bucket until refill replaces it, and an abandoned charge makes a call free. Both
+//! are therefore kept for minutes, even if nobody awaits them: the store usually recovers within that time. Their
+//! number is bounded by summing up those that nobody awaits.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,20 +20,20 @@ use crate::{
     model::unsettled::Unsettled,
 };
 
-/// Time for which settlements that DynamoDB was too busy for are tried again ...
+/// Time for which settlements that DynamoDB was too busy for are retried ...
 const KEEP: Duration = Duration::from_secs(300);
-/// ... and at the end of the limiter.
+/// ... and after the limiter's shutdown.
 const KEEP_CLOSING: Duration = Duration::from_secs(30);
-/// Time after which whoever waits for such a settlement is told that it takes longer.
+/// Time after which the waiter of such a settlement is notified that it is delayed.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Settlements that one bucket keeps one by one; beyond, they are summed up.
+/// Maximum number of settlements that one bucket keeps individually; further ones are summed up.
 const MOST_KEPT: usize = 1_024;
 
 impl Lane {
     /// Takes back asks and settlements that certainly were not written, for a write not before `next`. Settlements that
-    /// were kept for too long are given up.
+    /// were kept for too long are abandoned.
     ///
-    /// A settlement that is waited for is told after two seconds that it takes longer, and goes on.
+    /// The waiter of a settlement is notified after two seconds that it is delayed; the settlement stays queued.
     pub(super) fn put_back(&self, asks: Vec<Ask>, pending: Vec<Pending>, next: Instant, why: &Arc<RepositoryError>) {
         let now = Instant::now();
         let closing = self.shared.closing.since().map(|since| since + KEEP_CLOSING);
@@ -61,7 +61,7 @@ impl Lane {
 }
 
 impl Lane {
-    /// Hands over what was not written and is given up.
+    /// Hands over settlements that were not written and are abandoned.
     pub(super) fn hand_over(&self, given_up: &[Pending]) {
         let Some(take) = &self.shared.hand_over.0 else { return };
         let sums = refund::sums(given_up.iter().flat_map(|settlement| &settlement.amounts));
@@ -73,7 +73,7 @@ impl Lane {
     }
 }
 
-/// Adds a settlement to one of `sums`. Returns it where it goes with none.
+/// Adds a settlement to one of `sums`. Returns it if it matches none.
 fn add_to(sums: &mut [Pending], mut settlement: Pending) -> Option<Pending> {
     for sum in sums {
         settlement = sum.absorb(settlement)?;
@@ -81,7 +81,7 @@ fn add_to(sums: &mut [Pending], mut settlement: Pending) -> Option<Pending> {
     Some(settlement)
 }
 
-/// Sums up settlements that nobody waits for, one for each creation of the bucket.
+/// Sums up settlements that nobody awaits, one sum per creation of the bucket.
 fn summed(pending: Vec<Pending>) -> Vec<Pending> {
     let mut sums: Vec<Pending> = Vec::new();
     for settlement in pending {

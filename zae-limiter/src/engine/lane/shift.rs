@@ -1,8 +1,7 @@
-//! The task that does a lane's work: [`Worker`].
+//! The task that performs a lane's work: [`Worker`].
 //!
-//! A worker lives from the first piece of work until the queue says that nothing is left; most live for one write. If
-//! its runtime ends, the task is dropped without having ended, and its drop hands the lane to the next runtime that
-//! asks.
+//! A worker lives from the first piece of work until the queue is empty; most live for one write. If its runtime ends,
+//! the task is dropped before its end, and its drop passes the lane to the next runtime that asks.
 
 use std::{pin::pin, sync::Arc};
 
@@ -19,7 +18,7 @@ const TURNS: u32 = 4;
 
 /// One worker's time at a lane.
 pub(super) struct Worker {
-    /// The lane that it works at.
+    /// The lane.
     lane: Arc<Lane>,
     /// The runtime that it runs on.
     runtime: Id,
@@ -28,12 +27,12 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Takes up the work at `lane`.
+    /// Starts the work at `lane`.
     pub(super) fn new(lane: Arc<Lane>, runtime: Id) -> Self {
         Self { lane, runtime, ended: false }
     }
 
-    /// Does what there is to do, `first` before anything else.
+    /// Performs the queued work, `first` before anything else.
     pub(super) async fn work(mut self, first: Option<Next<Ask, Pending>>) {
         let lane = &self.lane;
         let mut next = first.unwrap_or_else(|| lane.next());
@@ -42,10 +41,10 @@ impl Worker {
                 Next::Drive { asks, pending, fetch } => {
                     let served = asks.len();
                     if let Some(limit_set) = lane.limit_set_of(&asks) {
-                        // Pinned where it is made: awaited as it is, it would have a second place to be moved to.
+                        // Pinned in place: awaiting it directly would reserve space for moving it.
                         pin!(crate::engine::lane::drive::drive(lane, Round { limit_set, asks, pending, fetch })).await;
                     }
-                    // Nobody else comes to a lane where one asks at a time.
+                    // Asks on this lane arrive one at a time, so there is no other.
                     if served <= 1 && lane.stop_if_done() {
                         break;
                     }
@@ -70,8 +69,8 @@ impl Worker {
     }
 }
 
-/// Lets those who were answered and ask again at once join those who wait: an ask that comes a moment too late waits
-/// for a whole write more. Yields to the scheduler as long as this brings another ask, without a delay.
+/// Lets callers that were just answered and ask again join the waiting asks: an ask that arrives a moment too late
+/// waits for a whole further write. Yields to the scheduler as long as this brings more asks, without a delay.
 async fn gather(lane: &Lane) {
     let mut waiting = 0;
     for _ in 0..TURNS {
@@ -84,7 +83,8 @@ async fn gather(lane: &Lane) {
 }
 
 impl Drop for Worker {
-    /// Before its end, the runtime has ended: what the write under way was about is lost, the rest waits for another.
+    /// If it is dropped early, its runtime has ended: the write under way is lost, and the remaining work waits for
+    /// another worker.
     fn drop(&mut self) {
         if self.ended {
             return;

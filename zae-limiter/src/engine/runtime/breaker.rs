@@ -1,13 +1,14 @@
-//! Keeps a dead store from holding requests: [`Circuit`], one for each bucket, and [`Breaker`], one for the store.
+//! Keeps requests from waiting for an unavailable store: [`Circuit`], one for each bucket, and [`Breaker`], one for the
+//! store.
 //!
-//! The store as a whole is given up only for reasons that say something about it: connections that fail, or silence on
-//! several buckets without an answer on any other. The troubles of one bucket are its own.
+//! The store as a whole counts as unavailable only for reasons that concern it: connections that fail, or no response
+//! for several buckets while no other bucket gets one. The trouble of one bucket is its own.
 //!
 //! # When a circuit opens
 //!
-//! Two conditions, both needed: only failures for half a second, and so many in a row that chance is an unlikely cause.
-//! With p the usual share of failures, n failures in a row have the probability pⁿ, and the circuit opens when that is
-//! below one in a thousand: n ≥ ln(0.001)/ln(p).
+//! Two conditions must both hold: only failures for half a second, and so many in a row that chance is an unlikely
+//! cause. With p the usual share of failures, n failures in a row have the probability pⁿ, and the circuit opens when
+//! that is below one in a thousand: n ≥ ln(0.001)/ln(p).
 //!
 //! | usual failures p | failures in a row |
 //! |---|---|
@@ -16,15 +17,15 @@
 //! | 50 % | 10 |
 //! | 80 % or more | 31 |
 //!
-//! p is a moving average that one outcome moves by 1/32. It learns only when a run of failures has ended in a success,
-//! so an outage does not teach that failing is usual. A fixed count would not do: three is right for a healthy store,
-//! and where every second call fails it would keep the circuit open although half of all calls would succeed.
+//! p is a moving average that one outcome changes by 1/32. It is updated only when a run of failures has ended in a
+//! success, so an outage does not make failures usual. A fixed count would not work: three is right for a healthy
+//! store, but if every second call fails it would keep the circuit open although half of all calls would succeed.
 //!
 //! # While it is open
 //!
-//! For a second nothing is sent. Then one caller gets through while the next second begins; if it is answered, with
-//! whatever answer, the circuit closes. The store's breaker lets acquires of buckets that did not fail themselves try
-//! as well, ten a second all together.
+//! For a second nothing is sent. Then one caller is let through while the next second begins; any response closes the
+//! circuit. While the store's breaker is open, acquires of buckets without failures of their own are also let through,
+//! ten a second in total.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -33,58 +34,58 @@ use std::{
 
 use tokio::time::Instant;
 
-/// The circuit opens after failures without a success in between for this long ([`UNLIKELY`] is the other condition).
+/// The circuit opens after consecutive failures for this long ([`UNLIKELY`] is the other condition).
 const TRIP_AFTER: Duration = Duration::from_millis(500);
-/// The circuit opens only if so many failures in a row are less likely than this, given the usual share of failures.
+/// The circuit opens only if this many failures in a row are less likely than this, given the usual share of failures.
 const UNLIKELY: f64 = 1e-3;
-/// The share of failures that is taken for usual, at least and at most: three to 31 failures in a row.
+/// Bounds of the usual share of failures, which require three to 31 failures in a row.
 const USUAL: (f64, f64) = (0.05, 0.8);
-/// The part that one outcome has in the usual share.
+/// The weight of one outcome in the usual share.
 const WEIGHT: f64 = 1.0 / 32.0;
-/// Time for which an open circuit lets nothing through before one request tries again.
+/// Time for which an open circuit lets nothing through before one request is tried.
 const REST: Duration = Duration::from_secs(1);
-/// The same, for requests to buckets that did not fail themselves.
+/// The same, for requests to buckets without failures of their own.
 const REST_OF_HEALTHY: Duration = Duration::from_millis(100);
-/// Buckets that keep silent before the store counts as silent.
+/// Number of silent buckets from which the store counts as silent.
 const WIDE: usize = 3;
 
-/// Tells if the store may be asked.
+/// Tells if the store may be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gate {
-    /// It may.
+    /// It may be called.
     Open,
     /// Not before this long.
     Closed(Duration),
 }
 
-/// The meaning of a failed write for the store as a whole.
+/// The significance of a failed write for the store as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Evidence {
-    /// No connection could be made.
+    /// No connection could be established.
     NoConnection,
-    /// No answer, or none that could be used.
+    /// No response, or no usable one.
     Silence,
 }
 
-/// Tells if the bucket that is asked for failed itself.
+/// Tells if the requested bucket itself has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BucketHealth {
     /// It was written since it last failed.
     Good,
-    /// It fails, or nothing is known of it.
+    /// It fails, or its state is unknown.
     Doubtful,
 }
 
 /// Opens when requests keep failing, and lets one a second through until one succeeds.
 #[derive(Debug)]
 pub(crate) struct Circuit {
-    /// Since when there were only failures.
+    /// Start of the current run of failures.
     failing_since: Option<Instant>,
     /// Failures in a row.
     failures: u32,
     /// The usual share of failures.
     usual: f64,
-    /// Until when nothing is sent.
+    /// Time until which nothing is sent.
     open_until: Option<Instant>,
 }
 
@@ -95,7 +96,8 @@ impl Default for Circuit {
 }
 
 impl Circuit {
-    /// Decides if the caller may ask. Each time the rest is over, one caller gets through and the next rest begins.
+    /// Decides if the caller may call. Each time the pause is over, one caller is let through and the next pause
+    /// begins.
     pub(crate) fn gate(&mut self, now: Instant) -> Gate {
         let Some(until) = self.open_until else { return Gate::Open };
         if now < until {
@@ -110,12 +112,12 @@ impl Circuit {
         self.failures > 0
     }
 
-    /// Returns true from the first opening until an answer.
+    /// Returns true from the first opening until a response.
     fn is_open(&self) -> bool {
         self.open_until.is_some()
     }
 
-    /// Notes an answer, whatever it said.
+    /// Records a response of any kind.
     pub(crate) fn succeeded(&mut self) {
         for _ in 0..std::mem::take(&mut self.failures).min(32) {
             self.usual += (1.0 - self.usual) * WEIGHT;
@@ -124,7 +126,7 @@ impl Circuit {
         (self.failing_since, self.open_until) = (None, None);
     }
 
-    /// Notes a failure. Returns true if there were too many by now.
+    /// Records a failure. Returns true if there have been too many.
     pub(crate) fn failed(&mut self, now: Instant) -> bool {
         let since = *self.failing_since.get_or_insert(now);
         self.failures = self.failures.saturating_add(1);
@@ -147,20 +149,20 @@ pub(crate) struct Breaker(Mutex<BreakerState>);
 struct BreakerState {
     /// Failures of the store as a whole.
     circuit: Circuit,
-    /// The first of the buckets that have failed since the last success, by hash.
+    /// The first buckets that have failed since the last success, by hash.
     failing: Vec<u64>,
-    /// When the next request to a healthy bucket gets through.
+    /// Time at which the next request to a healthy bucket is let through.
     next_healthy: Option<Instant>,
 }
 
 impl Breaker {
-    /// Locks the state; a panic elsewhere does not keep the store from being asked.
+    /// Locks the state; the store stays callable after a panic elsewhere.
     fn lock(&self) -> MutexGuard<'_, BreakerState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Decides if the caller may ask. While the circuit is open, one caller a second gets through, and ten a second to
-    /// buckets that did not fail themselves.
+    /// Decides if the caller may call. While the circuit is open, one caller a second is let through, and ten a second
+    /// to buckets without failures of their own.
     pub(crate) fn gate(&self, now: Instant, bucket: BucketHealth) -> Gate {
         let mut state = self.lock();
         let gate = state.circuit.gate(now);
@@ -171,7 +173,7 @@ impl Breaker {
         gate
     }
 
-    /// Notes an answer, whatever it said.
+    /// Records a response of any kind.
     pub(crate) fn succeeded(&self) {
         let mut state = self.lock();
         if state.circuit.is_open() {
@@ -182,7 +184,7 @@ impl Breaker {
         state.next_healthy = None;
     }
 
-    /// Notes that a bucket (told apart by its hash) was not answered, or not in time.
+    /// Records that a bucket (identified by its hash) got no response, or not in time.
     pub(crate) fn failed(&self, now: Instant, bucket: u64, evidence: Evidence) {
         let mut state = self.lock();
         let state = &mut *state;
@@ -211,7 +213,7 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    /// Fails at each of `at`, on buckets in turn.
+    /// Fails at each of `at`, on alternating buckets.
     fn fail(breaker: &Breaker, start: Instant, at: impl IntoIterator<Item = u64>, buckets: u64, evidence: Evidence) {
         for (index, at) in (0..).zip(at) {
             breaker.failed(start + ms(at), index % buckets, evidence);
@@ -261,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_store_that_always_fails_a_little_is_not_given_up_for_it() {
-        // One write in five fails, at four writes a second: a quarter of them were refused when three sufficed.
+        // One write in five fails, at four writes a second: with a threshold of three, a quarter of them were refused.
         let (mut circuit, start, mut opened) = (Circuit::default(), Instant::now(), 0);
         let mut seed = 1_u64;
         for write in 0..20_000 {

@@ -1,24 +1,24 @@
-//! Waiting no longer than until a deadline, for many at once: [`Deadlines`].
+//! Shared deadlines for many waits: [`Deadlines`].
 //!
-//! A timer of the runtime takes a system call when nothing else is due before it, which is so for every acquire that is
-//! alone, and a place in a structure that all of the runtime's timers share. Here all waits of a limiter share one
-//! timer: their keeper sleeps until the earliest deadline, and later ones do not disturb it. Most are over long before
-//! it wakes.
+//! A runtime timer takes a system call if nothing else is due before it, as for every lone acquire, and an entry in a
+//! structure that all timers of the runtime share. Here all waits of a limiter share one timer: their keeper sleeps
+//! until the earliest deadline, and later ones do not disturb it. Most waits end long before it wakes.
 //!
 //! With a deadline of 250 ms and acquires that take 5 ms, the keeper sleeps until the first deadline, finds an empty
-//! map and looks for the next: about four wake-ups a second, whatever the number of acquires. A timer each would be one
-//! per acquire.
+//! map and determines the next: about four wake-ups a second, whatever the number of acquires. Individual timers would
+//! take one per acquire.
 //!
 //! # Correctness
 //!
-//! - A wait is in the map before its future returns `Pending`, under the lock that the keeper looks under. So a
-//!   deadline is never missed between the two.
-//! - A deadline earlier than the one the keeper sleeps for wakes it, through a `Notify` that remembers one call.
-//! - The keeper lives on the runtime of whoever started it. If that ends, its drop wakes all waits, and the first that
-//!   is polled again starts another.
+//! - A wait is in the map before its future returns `Pending`, under the lock that the keeper uses. So no deadline is
+//!   missed in between.
+//! - A deadline earlier than the one the keeper sleeps for wakes it, through a `Notify` that remembers one
+//!   notification.
+//! - The keeper runs on the runtime that started it. If that ends, its drop wakes all waits, and the first one polled
+//!   again starts another.
 //! - Wakers are never woken or dropped under the lock: both run code of other tasks.
-//! - A deadline is exact to the timer of tokio, a millisecond; it is checked against the clock at every poll, so a wake
-//!   for another reason does not extend it.
+//! - A deadline is accurate to tokio's timer, a millisecond; it is checked against the clock at every poll, so a
+//!   wake-up for another reason does not extend it.
 
 use std::{
     collections::BTreeMap,
@@ -32,35 +32,35 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::{sync::Notify, time::Instant};
 
-/// The deadlines of all who wait in one limiter.
+/// The deadlines of all waits in one limiter.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
-    /// The waits, and when the keeper looks.
+    /// The waits, and the time at which the keeper checks them.
     state: Mutex<Waiters>,
-    /// A deadline was set that comes before those that the keeper knows.
+    /// Notifies the keeper of a deadline before those that it knows.
     earlier: Notify,
 }
 
-/// All waits, in the order of their deadlines.
+/// All waits, in order of their deadlines.
 #[derive(Debug, Default)]
 struct Waiters {
     /// The wakers, by deadline.
     waits: BTreeMap<TimerKey, Waker>,
-    /// Numbers handed out.
+    /// Number of keys issued.
     count: u64,
-    /// When the keeper will look next; `None` where there is no keeper.
+    /// Time of the keeper's next check; `None` without a keeper.
     looks_at: Option<Instant>,
 }
 
-/// Longer than any process waits. An instant has a largest value, which is not known.
+/// Longer than any process waits. The maximum of an `Instant` is unknown, so additions must stay small.
 pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 365 * 86_400);
 
-/// The instant `wait` after `from`, or one that never comes where that is beyond what instants can say.
+/// Returns the instant `wait` after `from`, or one that never arrives if that exceeds the range of instants.
 pub(crate) fn after(from: Instant, wait: Duration) -> Instant {
     from + wait.min(LONGEST)
 }
 
-/// A deadline, and a number that tells equal ones apart.
+/// A deadline, and a number that makes it unique.
 type TimerKey = (Instant, u64);
 
 /// The deadline has passed.
@@ -68,9 +68,9 @@ type TimerKey = (Instant, u64);
 pub(crate) struct Passed;
 
 impl Deadlines {
-    /// Returns the output of `future`, if it completes before `deadline`. To be awaited on a tokio runtime.
+    /// Returns the output of `future`, if it completes before `deadline`. Must be awaited on a tokio runtime.
     ///
-    /// Cancel-safe as far as `future` is.
+    /// As cancel-safe as `future`.
     pub(crate) fn until<F: Future>(self: &Arc<Self>, deadline: Instant, future: F) -> Until<F> {
         Until { future, wait: Wait { deadlines: Arc::clone(self), deadline, place: None } }
     }
@@ -80,7 +80,7 @@ impl Deadlines {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes those whose time has come; when to look again.
+    /// Wakes the waits that are due; returns the time of the next check.
     fn look(&self) -> Option<Instant> {
         let mut state = self.lock();
         let later = state.waits.split_off(&(Instant::now(), u64::MAX));
@@ -92,7 +92,7 @@ impl Deadlines {
         next
     }
 
-    /// Sleeps from deadline to deadline, and ends when there is none.
+    /// Sleeps from deadline to deadline, and ends when there are none.
     async fn keep(self: Arc<Self>) {
         let keeper = TimerTask(&self);
         while let Some(next) = self.look() {
@@ -106,14 +106,14 @@ impl Deadlines {
     }
 }
 
-/// Ends before its time only with its runtime.
+/// Dropped early only with its runtime.
 struct TimerTask<'a>(&'a Deadlines);
 
 impl Drop for TimerTask<'_> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.looks_at = None;
-        // Those on other runtimes find that there is no keeper, and start one.
+        // Waits on other runtimes find no keeper, and start one.
         let waits = std::mem::take(&mut state.waits);
         drop(state);
         waits.into_values().for_each(Waker::wake);
@@ -121,7 +121,7 @@ impl Drop for TimerTask<'_> {
 }
 
 pin_project! {
-    /// A wait that ends with its deadline. Made by [`Deadlines::until`].
+    /// A wait that ends with its deadline. Created by [`Deadlines::until`].
     #[must_use = "futures do nothing unless polled"]
     #[derive(Debug)]
     pub(crate) struct Until<F> {
@@ -150,16 +150,16 @@ impl<F: Future> Future for Until<F> {
 /// One wait's entry in the map.
 #[derive(Debug)]
 struct Wait {
-    /// The map that it is in.
+    /// The map that contains it.
     deadlines: Arc<Deadlines>,
-    /// When it ends.
+    /// The end of the wait.
     deadline: Instant,
     /// Its key in the map, from its first poll on.
     place: Option<TimerKey>,
 }
 
 impl Wait {
-    /// Puts or keeps the wait in the map, and makes sure that a keeper will look in time.
+    /// Adds the wait to the map or updates it, and makes sure that a keeper will check in time.
     fn remember(&mut self, waker: &Waker) {
         let mut state = self.deadlines.lock();
         let number = state.count;
@@ -176,7 +176,7 @@ impl Wait {
             state.looks_at = Some(self.deadline);
         }
         drop(state);
-        // Not under the lock: it may be the last to know its task.
+        // Outside of the lock: it may be the last reference to its task.
         drop(before);
         match looks_at {
             Some(_) if is_earlier => self.deadlines.earlier.notify_one(),
@@ -190,7 +190,7 @@ impl Drop for Wait {
     fn drop(&mut self) {
         if let Some(place) = self.place {
             let waker = self.deadlines.lock().waits.remove(&place);
-            // As above, not under the lock.
+            // See above: outside of the lock.
             drop(waker);
         }
     }
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(ended.expect("it ends").unwrap(), Err(Passed));
     }
 
-    /// The task that polls a wait may change, and the last to know a task may be what wakes it.
+    /// The task that polls a wait may change, and the last reference to a task may be the waker.
     #[tokio::test(start_paused = true)]
     async fn a_waker_that_is_replaced_may_own_another_wait() {
         struct Task(#[expect(dead_code, reason = "only to be dropped")] Mutex<Until<Pending<()>>>);

@@ -1,14 +1,13 @@
-//! The runtime that a limiter works on: [`HomeRuntime`].
+//! The runtime on which a limiter runs: [`HomeRuntime`].
 //!
-//! A limiter may be asked on several runtimes, those of a server's workers for example, which are busy with other
-//! things and end before the program does. So everything that outlives a call (connections, lanes, settlements) is done
-//! on one of them: the one that the limiter was built on, else the first that asked. If that one ends, another takes
+//! A limiter may be called on several runtimes, such as those of a server's workers, which are busy with other work and
+//! end before the program does. So everything that outlives a call (connections, lanes, settlements) runs on one of
+//! them: the one on which the limiter was built, otherwise the first that called it. If that one ends, another takes
 //! its place.
 //!
-//! A handle does not say whether its runtime still runs. It is found out by what becomes of the work: a task that was
-//! dropped without an answer means that the runtime has ended ([`RuntimeGone`]), and the next one that asks takes its
-//! place ([`HomeRuntime::lost`]). The number of the runtime is compared, so a late report does not remove its
-//! successor.
+//! A handle does not tell if its runtime still runs. This shows in the work: a task that was dropped without a result
+//! means that the runtime has ended ([`RuntimeGone`]), and the next caller's runtime takes its place
+//! ([`HomeRuntime::lost`]). The id of the runtime is compared, so a late report does not remove its successor.
 
 use std::{
     future::Future,
@@ -23,7 +22,7 @@ use tokio::{
 };
 use tracing::Instrument;
 
-/// The runtime that a limiter works on.
+/// The runtime on which a limiter runs.
 #[derive(Debug)]
 pub(crate) struct HomeRuntime {
     /// The runtime; `None` until there is one.
@@ -35,7 +34,7 @@ pub(crate) struct HomeRuntime {
 pub(crate) struct RuntimeGone;
 
 impl HomeRuntime {
-    /// The current runtime, if there is one; else the first that asks.
+    /// Uses the current runtime, if there is one; otherwise the first that calls.
     pub(crate) fn here() -> Self {
         Self { handle: Mutex::new(Handle::try_current().ok()) }
     }
@@ -45,7 +44,7 @@ impl HomeRuntime {
         self.handle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The runtime to work on; `None` when there never was one, or it has ended and there is no other here.
+    /// Returns the runtime to work on; `None` if there never was one, or it has ended and there is no other here.
     pub(crate) fn handle(&self) -> Option<Handle> {
         let mut home = self.lock();
         if home.is_none() {
@@ -54,19 +53,19 @@ impl HomeRuntime {
         home.clone()
     }
 
-    /// The runtime to work on, if it is the current one.
+    /// Returns the runtime to work on, if it is the current one.
     pub(crate) fn if_here(&self) -> Option<Handle> {
         let here = Handle::try_current().ok()?;
         self.lock().as_ref().is_some_and(|home| home.id() == here.id()).then_some(here)
     }
 
-    /// The runtime to work on, if it is another than the current one.
+    /// Returns the runtime to work on, if it is not the current one.
     pub(crate) fn elsewhere(&self) -> Option<Handle> {
         let here = Handle::try_current().ok().map(|here| here.id());
         self.handle().filter(|home| Some(home.id()) != here)
     }
 
-    /// That runtime has ended. Where this runs is no substitute if it is the one that ends.
+    /// Records that a runtime has ended. The current one is no replacement if it is the one that has ended.
     pub(crate) fn lost(&self, id: Id) {
         let mut home = self.lock();
         if home.as_ref().is_some_and(|home| home.id() == id) {
@@ -75,7 +74,7 @@ impl HomeRuntime {
     }
 }
 
-/// Work that is done on another runtime, and ends with whoever waits for it.
+/// Work on another runtime, which is aborted when its waiter is dropped.
 #[derive(Debug)]
 pub(crate) struct RemoteTask<T>(JoinHandle<T>);
 

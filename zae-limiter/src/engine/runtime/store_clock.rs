@@ -1,13 +1,12 @@
-//! The clock that the engine refills by: the repository's, held to the store's time.
+//! The clock for refills: the repository's, corrected by the store's time.
 //!
-//! The bounds come from the `Date` of DynamoDB's answers ([`StoreDates`]). A local clock within them is used as it is;
-//! one outside is replaced by the nearer bound, and the difference is reported once for every second that it changes
-//! by, as a gauge and a log line. Clocks that say nothing about following the store, such as those of tests, are left
-//! alone.
+//! The bounds come from the `Date` of DynamoDB's responses ([`StoreDates`]). A local clock within them is used
+//! unchanged; one outside is replaced by the nearer bound, and the difference is reported once for every second of
+//! change, as a gauge and a log line. Clocks that do not follow the store, such as those of tests, are not corrected.
 //!
-//! Why correct and not refuse? A process with a wrong clock has done nothing wrong that its operator sees, and must go
-//! on serving. And its neighbours must not pay for it: a refill instant that lies ahead stops their refill until it is
-//! found to be wrong ([`watch`](crate::bucket::watch)).
+//! Correcting is better than refusing: the operator of a process with a wrong clock sees no error, and the process must
+//! keep serving. And its neighbours must not suffer: a refill instant in the future stops their refill until it is
+//! recognised as wrong ([`watch`](crate::bucket::watch)).
 
 use std::{
     fmt,
@@ -24,17 +23,17 @@ use crate::{
     engine::telemetry,
 };
 
-/// A correction that changes by less than this, in ms, is not told again.
+/// Minimum change of a correction that is reported, in ms.
 const WORTH_TELLING_MS: i64 = 1_000;
 
-/// A clock that is never further from DynamoDB's than its answers allow, whatever this machine's shows. A clock ahead
-/// would stop the refill of every bucket that it touches for everybody else.
+/// A clock that never deviates from DynamoDB's by more than its responses allow, whatever this machine's shows. A fast
+/// clock would stop the refill of every bucket that it touches for all other processes.
 pub(crate) struct StoreClock {
     /// The repository's clock.
     local: Arc<dyn Clock>,
-    /// The last answer's date.
+    /// The date of the last response.
     dates: StoreDates,
-    /// The correction that was last reported, in ms.
+    /// The last reported correction, in ms.
     told: AtomicI64,
 }
 
@@ -45,7 +44,7 @@ impl fmt::Debug for StoreClock {
 }
 
 impl StoreClock {
-    /// Holds `local` to `dates`.
+    /// Bounds `local` by `dates`.
     pub(crate) fn new(local: Arc<dyn Clock>, dates: StoreDates) -> Self {
         Self { local, dates, told: AtomicI64::new(0) }
     }

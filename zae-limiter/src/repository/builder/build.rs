@@ -1,7 +1,7 @@
-//! Opening: from a builder's settings to a [`Repository`] or [`Registry`] whose table was found fit for use.
+//! Opening: from a builder's settings to a [`Repository`] or [`Registry`] with a usable table.
 //!
-//! The order of the steps is that of the mistakes that they find: names and settings without a call, then the region
-//! and credentials, then the table and its version, then the namespace. Each error names the first thing that is wrong.
+//! The steps are ordered by the mistakes they detect: names and settings without a call, then the region and
+//! credentials, then the table and its version, then the namespace. Each error is about the first mistake.
 
 use std::sync::Arc;
 
@@ -22,9 +22,9 @@ use crate::{
 };
 
 impl RepositoryBuilder {
-    /// Opens the table. Its namespace `default` is registered where it is missing, unless it was deleted.
+    /// Opens the table. Its namespace `default` is registered if it is missing, unless it was deleted.
     ///
-    /// Cancel safe, and repeatable: whatever was created on the way stays, and the next call goes on from there.
+    /// Cancel safe, and repeatable: everything created so far stays, and the next call continues from there.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -39,13 +39,13 @@ impl RepositoryBuilder {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Invalid`] for a bad name or setting; [`RepositoryError::TableMissing`],
-    /// [`RepositoryError::NamespaceNotFound`] or [`RepositoryError::NamespaceState`] (soft-deleted) when there is
-    /// nothing to open; [`RepositoryError::MayNotRegister`] when `default` is missing and the credentials are an
-    /// application's; [`RepositoryError::Connect`] when there is no region or a setting of the environment cannot be
-    /// right; [`RepositoryError::ClientTooOld`] or [`RepositoryError::IncompatibleSchema`] when the table is of another
-    /// age; [`RepositoryError::NotProvisioned`] when the provisioner failed; [`RepositoryError::Store`] when the table
-    /// cannot be reached.
+    /// [`RepositoryError::Invalid`] for an invalid name or setting; [`RepositoryError::TableMissing`],
+    /// [`RepositoryError::NamespaceNotFound`] or [`RepositoryError::NamespaceState`] (soft-deleted) if there is nothing
+    /// to open; [`RepositoryError::MayNotRegister`] if `default` is missing and the credentials are an application's;
+    /// [`RepositoryError::Connect`] if there is no region or a setting of the environment is invalid;
+    /// [`RepositoryError::ClientTooOld`] or [`RepositoryError::IncompatibleSchema`] if the table's version does not
+    /// fit; [`RepositoryError::NotProvisioned`] if the provisioner failed; [`RepositoryError::Store`] if the table is
+    /// unreachable.
     pub async fn build(self) -> Result<Repository, RepositoryError> {
         let stack = StackName::new(choose(self.stack, "ZAEL_STACK", DEFAULT_STACK))?;
         let namespace = NamespaceName::new(choose(self.namespace, "ZAEL_NAMESPACE", DEFAULT_NAMESPACE))?;
@@ -92,7 +92,7 @@ impl RepositoryBuilder {
         Ok(repository)
     }
 
-    /// The table's own records instead of one of its namespaces; the settings of namespaces do not matter.
+    /// Opens the table's own records instead of one of its namespaces; settings of namespaces are ignored.
     ///
     /// Cancel safe, and repeatable.
     ///
@@ -110,8 +110,8 @@ impl RepositoryBuilder {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Invalid`] for a bad stack name; [`RepositoryError::Connect`] as [`RepositoryBuilder::build`];
-    /// [`RepositoryError::Store`] when the table cannot be created.
+    /// [`RepositoryError::Invalid`] for an invalid stack name; [`RepositoryError::Connect`] as
+    /// [`RepositoryBuilder::build`]; [`RepositoryError::Store`] if the table cannot be created.
     pub async fn build_registry(self) -> Result<Registry, RepositoryError> {
         let stack = StackName::new(choose(self.stack, "ZAEL_STACK", DEFAULT_STACK))?;
         let client = connect(self.place, self.region, self.endpoint_url).await?;
@@ -120,7 +120,7 @@ impl RepositoryBuilder {
     }
 }
 
-/// The table of `stack`, created if that was asked for.
+/// Connects to the table of `stack`, creating it if requested.
 async fn reach(stack: &StackName, client: Client, missing: Missing) -> Result<Store, RepositoryError> {
     let store = Store::new(stack.as_str().to_owned(), &client);
     if missing == Missing::Create {
@@ -129,7 +129,7 @@ async fn reach(stack: &StackName, client: Client, missing: Missing) -> Result<St
     Ok(store)
 }
 
-/// Returns the given value, else the environment's, else the default; empty text counts as nothing.
+/// Returns the given value, otherwise the environment's, otherwise the default; empty text counts as unset.
 fn choose(given: Option<String>, variable: &str, default: &str) -> String {
     let given = given.filter(|text| !text.is_empty());
     let from_environment = || std::env::var(variable).ok().filter(|text| !text.is_empty());

@@ -1,7 +1,7 @@
 //! Keys, and expressions with their names and values.
 //!
-//! Two values for all requests: a [`Key`], and an [`Expression`] that [`ExpressionBuilder`] writes. Attribute names are
-//! given as they are in the table; placeholders are the builder's business alone.
+//! Two types for all requests: a [`Key`], and an [`Expression`] written by [`ExpressionBuilder`]. Attribute names are
+//! given as in the table; the builder handles placeholders.
 
 mod build;
 
@@ -26,64 +26,64 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// Makes a key of its two parts.
+    /// Creates a key from its two parts.
     pub(crate) fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
         Self { pk: pk.into(), sk: sk.into() }
     }
 
-    /// The key of an item that was read.
+    /// Returns the key of an item.
     pub(crate) fn of(item: &Item) -> Option<Self> {
         Some(Self::new(get_s(item, "PK")?, get_s(item, "SK")?))
     }
 
-    /// The key as attributes.
+    /// Returns the key as attributes.
     pub(crate) fn attributes(&self) -> Item {
         self.clone().into_attributes()
     }
 
-    /// The key as attributes, without a copy.
+    /// Converts the key to attributes, without a copy.
     pub(crate) fn into_attributes(self) -> Item {
         item([("PK", s(self.pk)), ("SK", s(self.sk))])
     }
 }
 
-/// A condition or an update, with what its placeholders stand for.
+/// A condition or an update, with the names and values of its placeholders.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Expression {
     /// An update's text; empty for a bare condition.
     pub(crate) update: String,
     /// A condition's text; empty for none.
     pub(crate) condition: String,
-    /// The attributes that `#…` stand for.
+    /// The attribute names of `#…` placeholders.
     pub(crate) names: HashMap<String, String>,
-    /// The values that `:…` stand for.
+    /// The values of `:…` placeholders.
     pub(crate) values: HashMap<String, AttributeValue>,
 }
 
 impl Expression {
-    /// Builds an expression that names no limit.
+    /// Builds an expression without names of limits.
     pub(crate) fn of(build: impl FnOnce(&mut ExpressionBuilder)) -> Self {
         let mut builder = ExpressionBuilder::for_limits(0);
         build(&mut builder);
         builder.finish()
     }
 
-    /// There must be no such item.
+    /// Requires that the item does not exist.
     pub(crate) fn absent() -> Self {
         Self::of(|e| e.expect("PK", None::<i64>))
     }
 
-    /// The condition, or `None`: the SDK takes an empty text for one.
+    /// Returns the condition; `None` if it is empty, which the SDK would take for a condition.
     pub(crate) fn condition_text(&self) -> Option<String> {
         (!self.condition.is_empty()).then(|| self.condition.clone())
     }
 
-    /// The names, or `None`: DynamoDB refuses an empty map.
+    /// Returns the names; `None` if there are none, because DynamoDB rejects an empty map.
     pub(crate) fn names(&self) -> Option<HashMap<String, String>> {
         (!self.names.is_empty()).then(|| self.names.clone())
     }
 
-    /// The values, or `None`, for the same reason.
+    /// Returns the values; `None` if there are none, for the same reason.
     pub(crate) fn values(&self) -> Option<HashMap<String, AttributeValue>> {
         (!self.values.is_empty()).then(|| self.values.clone())
     }

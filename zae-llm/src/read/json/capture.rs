@@ -1,28 +1,28 @@
-//! The copy of a value at a known place: [`Capture`].
+//! The copy of a value at a known location: [`Capture`].
 
 use crate::{
     providers::table::{Holds, Place},
     read::sink::JsonSink,
 };
 
-/// Number of bytes of a value of interest that are kept; a usage object is a few hundred bytes.
+/// Maximum number of bytes of a value that are kept; a usage object has a few hundred bytes.
 pub(super) const MAX_VALUE: usize = 16 * 1024;
-/// Number of bytes that are kept of a chunk that Bedrock wraps in base64.
+/// Maximum number of bytes of a chunk that Bedrock wraps in base64.
 const MAX_WRAPPED: usize = 64 * 1024;
 
 /// The copy of one value, up to a bound; nothing is copied while `place` is `None`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Capture {
-    /// The place at which the value stands; `None` for values that nobody reads.
+    /// The location of the value; `None` for values that are not needed.
     pub(super) place: Option<Place>,
-    /// The value so far, as it is written. Its allocation serves the next value, too.
+    /// The value so far, as written. Its allocation is reused for the next value.
     pub(super) bytes: Vec<u8>,
-    /// True if the value is longer than its bound: then its end is reported, and its bytes are not.
+    /// True if the value is longer than its bound: then its end is reported without its bytes.
     overflown: bool,
 }
 
 impl Capture {
-    /// Starts a value at `place`, whatever was copied before.
+    /// Starts a value at `place`, discarding the previous one.
     pub(super) fn begin(&mut self, place: Option<Place>) {
         self.place = place;
         self.bytes.clear();
@@ -39,7 +39,7 @@ impl Capture {
         }
     }
 
-    /// Reports the value, if it stood at a known place.
+    /// Reports the value, if it was at a known location.
     pub(super) fn end(&mut self, found: &mut impl JsonSink) {
         if let Some(place) = self.place.take() {
             found.value(place, (!self.overflown).then_some(&self.bytes));

@@ -1,18 +1,18 @@
-//! Passing over strings and containers at the speed of a search: what is in them is looked at for its end alone.
+//! Skips strings and containers at the speed of a search: their content is only searched for its end.
 
 use memchr::memchr2;
 
 /// Tells whether the last byte of a string was a backslash that is not itself escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Escape {
-    /// The next byte counts as it is written.
+    /// The next byte is literal.
     No,
     /// The next byte is escaped, a quote included.
     Yes,
 }
 
-/// Returns the number of `bytes` that belong to the string that they are in, its closing quote included, and whether
-/// the quote is there.
+/// Returns the number of `bytes` that belong to the current string, including its closing quote, and if the quote was
+/// found.
 pub(super) fn string_end(bytes: &[u8], escape: &mut Escape) -> (usize, bool) {
     let mut at = 0;
     if *escape == Escape::Yes && !bytes.is_empty() {
@@ -32,8 +32,8 @@ pub(super) fn string_end(bytes: &[u8], escape: &mut Escape) -> (usize, bool) {
     (bytes.len(), false)
 }
 
-/// Returns the number of `bytes` that belong to the container that they are in, its closing bracket included, and
-/// whether the bracket is there.
+/// Returns the number of `bytes` that belong to the current container, including its closing bracket, and if the
+/// bracket was found.
 pub(super) fn container_end(bytes: &[u8], depth: &mut u32, string: &mut Option<Escape>) -> (usize, bool) {
     let mut at = 0;
     while at < bytes.len() {

@@ -1,4 +1,4 @@
-//! Responses that are not what they should be.
+//! Malformed and inconsistent responses.
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use proptest::prelude::*;
@@ -44,7 +44,7 @@ fn bad_documents_have_no_usage() {
     ] {
         let reading = read(JSON, body.as_bytes());
         if body.ends_with("},}}") {
-            // One brace too many, after a document that was complete.
+            // One brace too many, after a complete document.
             assert_eq!(reading, Reading::SoFar(Usage::new(5, 0)), "{body}");
         } else {
             assert_eq!(reading, Reading::Unseen(reason), "{body}");
@@ -129,7 +129,7 @@ fn absurd_headers_are_no_usage() {
         recorded.headers.insert("x-amzn-bedrock-input-token-count", HeaderValue::from_static(input));
         recorded.headers.insert("x-amzn-bedrock-output-token-count", HeaderValue::from_static(output));
         let reading = recorded.read([&*recorded.body], End::Complete);
-        // The body says it too, but something is wrong with this answer.
+        // The body has it too, but something is wrong with this response.
         assert_eq!(reading, Reading::SoFar(Usage::new(17, 88)), "{input:?} {output:?}");
         let nothing = recorded.read([&b"{}"[..]], End::Complete);
         assert_eq!(nothing, Reading::Unseen(Unseen::Absurd), "{input:?} {output:?}");

@@ -1,4 +1,4 @@
-//! Streams made up at random: whatever is in them, and wherever they are cut, the usage in them is what is read.
+//! Random streams: whatever they contain, and wherever they are split, their usage is read.
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use proptest::{collection::vec, prelude::*};

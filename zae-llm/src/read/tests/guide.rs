@@ -1,4 +1,4 @@
-//! The guide's table of what is read, made of the recorded responses.
+//! The guide's table of supported providers, generated from the recorded responses.
 
 use std::{collections::BTreeMap, env, fmt::Write, fs, path::PathBuf};
 
@@ -10,7 +10,7 @@ use crate::{Reading, Unseen};
 const BEGIN: &str = "<!-- made of the recorded responses: UPDATE_SNAPSHOTS=1 cargo test -->\n";
 const END: &str = "<!-- end -->\n";
 
-/// The word for what becomes of an answer.
+/// Returns the word for the outcome of a response.
 fn outcome(reading: &Reading, form: &str) -> Option<String> {
     Some(match reading {
         Reading::Final(_) => "read".to_owned(),
@@ -21,7 +21,7 @@ fn outcome(reading: &Reading, form: &str) -> Option<String> {
     })
 }
 
-/// The table, sorted.
+/// Returns the table, sorted.
 fn table() -> String {
     let mut rows: BTreeMap<[String; 2], BTreeMap<String, Vec<String>>> = BTreeMap::new();
     for recorded in Recorded::all() {

@@ -1,4 +1,4 @@
-//! Tests of the reader on recorded and on made-up responses.
+//! Tests of the reader on recorded and on constructed responses.
 
 mod bad_input;
 mod corpus;
@@ -15,7 +15,7 @@ use crate::{ApiFormat, End, Region, ServiceTier, Usage};
 trait Readable {
     fn expected(&self) -> Reading;
     fn reader(&self, format: ApiFormat) -> UsageReader;
-    /// Returns the reading when the body arrives in `chunks` and ends in `end`.
+    /// Returns the reading if the body arrives in `chunks` and ends in `end`.
     fn read<'a>(&self, chunks: impl IntoIterator<Item = &'a [u8]>, end: End) -> Reading;
 }
 
@@ -37,7 +37,7 @@ impl Readable for Recorded {
     }
 }
 
-/// A reading as the files write it.
+/// Parses a reading in the files' notation.
 fn reading(text: &str) -> Reading {
     let (kind, rest) = text.split_once(' ').unwrap();
     let mut usage = Usage::default();

@@ -7,7 +7,7 @@ use crate::{
     read::{Reading, tests::Readable},
 };
 
-/// The recorded responses, and streams with the line endings that they do not have.
+/// Returns the recorded responses, and streams with other line endings.
 fn all() -> Vec<Recorded> {
     let mut all = Recorded::all();
     for (name, ending) in [("openai_chat.stream", "\r\n"), ("anthropic_messages.stream", "\r"), ("gemini.stream", "\n")]
@@ -20,7 +20,7 @@ fn all() -> Vec<Recorded> {
     }
     for name in ["anthropic_messages.stream", "gemini.stream"] {
         let mut recorded = Recorded::load(name);
-        // Comments between lines, and data over several of them, as the standard allows.
+        // Comments between lines, and data over several lines, as the standard allows.
         let text = String::from_utf8(recorded.body).unwrap().replace("\r\n", "\n");
         let text = text.replace("\n\n", "\n: keep-alive\n\n").replace(", \"", ",\ndata: \"");
         recorded.body = text.into_bytes();
@@ -37,7 +37,7 @@ fn a_response_split_at_any_byte_reads_the_same() {
         let whole = recorded.read([body], End::Complete);
         let mut first = recorded.reader(ApiFormat::Auto);
         for at in 0..=body.len() {
-            // Byte by byte up to there, and the rest in one.
+            // Byte by byte up to there, and the rest at once.
             let mut both = first.clone();
             both.push(&body[at..]);
             assert_eq!(both.finish(End::Complete), whole, "{} split at {at}", recorded.name);
@@ -64,7 +64,7 @@ fn a_response_cut_at_any_byte_never_passes_for_a_cheaper_one() {
             for end in [End::Dropped, End::BodyFailed] {
                 let reading = reader.clone().finish(end);
                 if let Reading::Final(usage) = reading {
-                    // Headers count the same, in less detail.
+                    // Headers have the same counts, in less detail.
                     let total = whole.usage().map(Usage::total);
                     assert_eq!(Some(usage.total()), total, "{} cut at {at}", recorded.name);
                 }

@@ -1,8 +1,8 @@
-//! Reading the outcome of a write, and the ends that are not a success.
+//! Reads the outcome of a write, and handles all ends other than success.
 //!
 //! Every settlement and every ask that leaves a round without success passes through here, so nothing is dropped
-//! without being counted: an ask gets its failure, a settlement its outlook, and tokens that were perhaps taken for
-//! nobody go into the metric of under-admission.
+//! without being counted: an ask gets its failure, a settlement its outlook, and tokens that may have been taken in
+//! vain are added to the metric of under-admission.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::{
     store::bucket::WriteOutcome,
 };
 
-/// Recognizes a refund that the network delivered twice: the second says no, because the first was done.
+/// Recognises a refund that was delivered twice: the condition of the second failed because the first succeeded.
 pub(super) fn deduplicated(outcome: WriteOutcome, refund: Option<i64>) -> WriteOutcome {
     match outcome {
         WriteOutcome::Lost(Some(image)) if refund.is_some() && image.last_refund == refund => WriteOutcome::Done(image),
@@ -41,7 +41,7 @@ pub(super) fn kind(outcome: &WriteOutcome) -> &'static str {
     }
 }
 
-/// Counts the tokens that a write of unknown outcome may have taken for nobody.
+/// Counts the tokens that a write of unknown outcome may have taken in vain.
 pub(super) fn unknown<'a>(limit_set: &LimitSet, written: &WriteDraft, amounts: impl Fn(usize) -> Option<&'a Amounts>) {
     for (slot, AppliedLimit { name, .. }) in limit_set.applied.iter().enumerate() {
         let taken: i64 = written.served.iter().filter_map(|index| amounts(*index)).map(|amounts| amounts[slot]).sum();
@@ -50,20 +50,20 @@ pub(super) fn unknown<'a>(limit_set: &LimitSet, written: &WriteDraft, amounts: i
     }
 }
 
-/// The error of a round that lost to neighbours too often.
+/// Creates the error of a round that lost to neighbours too often.
 pub(super) fn contended() -> RepositoryError {
     let source = format!("{MAX_LOST} attempts in a row met another writer");
     StoreError::new("UpdateItem", StoreErrorKind::NotApplied, source).into()
 }
 
-/// Tells those who wait for settlements.
+/// Notifies the waiters of settlements.
 pub(in crate::engine::lane) fn finish(pending: Vec<Pending>, result: &SettleOutcome) {
     for mut settlement in pending {
         settlement.tell(result.clone());
     }
 }
 
-/// Ends with an error whatever was to be done.
+/// Fails all given asks and settlements with an error.
 pub(in crate::engine::lane) fn fail(asks: Vec<Ask>, pending: Vec<Pending>, error: Arc<RepositoryError>) {
     lose(pending, &error);
     let failure = match error.outage() {
@@ -75,7 +75,7 @@ pub(in crate::engine::lane) fn fail(asks: Vec<Ask>, pending: Vec<Pending>, error
     }
 }
 
-/// Gives settlements up, counted.
+/// Abandons settlements, and counts them.
 pub(in crate::engine::lane) fn lose(pending: Vec<Pending>, error: &Arc<RepositoryError>) {
     if pending.is_empty() {
         return;
