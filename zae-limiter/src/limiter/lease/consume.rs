@@ -43,8 +43,8 @@ impl Lease {
     /// ```
     ///
     /// # Errors
-    /// As [`RateLimiter::acquire_with`]; the lease is then unchanged. [`AcquireError::Lease`] with
-    /// [`LeaseError::Settled`] after commit or rollback.
+    /// As [`RateLimiter::acquire_with`](crate::RateLimiter::acquire_with); the lease is then unchanged.
+    /// [`AcquireError::Lease`] with [`LeaseError::Settled`] after commit or rollback.
     pub async fn consume(&self, cost: Cost) -> Result<(), AcquireError> {
         let Whose::Buckets(resolved) = &self.whose else {
             cost.check()?;
