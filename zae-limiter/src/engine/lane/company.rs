@@ -80,9 +80,7 @@ impl Company {
             self.since = now;
         }
     }
-}
 
-impl Company {
     /// Returns this process's part of what the bucket's processes consume; `None` until it is known.
     pub(super) fn part(&self) -> Option<f64> {
         let part = |flow: &Flow| flow.rate.filter(|rate| *rate > 0.0).map(|rate| flow.own_rate / rate);
@@ -117,7 +115,8 @@ impl Lane {
         reserve.order(left, self.shared.moment())
     }
 
-    /// Returns until when the bucket of `image` is to count as shared, if that is to be said anew: in epoch ms.
+    /// Returns the end of the time for which the bucket of `image` counts as shared, in epoch ms; `None` if the stored
+    /// one will do.
     fn shared_until(&self, image: &Image, now: i64) -> Option<i64> {
         let is_said = says_shared(image, now) && image.shared_until > Some(now + SHARED_MS / 2);
         if is_said {
