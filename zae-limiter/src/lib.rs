@@ -173,6 +173,11 @@ pub mod defaults {
     };
 }
 
+/// Administrative operations on buckets: [`Repository::top_up`] and [`Repository::reset_bucket`].
+pub mod operation {
+    pub use crate::model::operation::{OperationKey, OperationReport, ResetLimits};
+}
+
 /// The rules for names and ids, and the default names.
 pub mod name {
     pub use crate::{

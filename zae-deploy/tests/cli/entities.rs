@@ -1,5 +1,7 @@
 //! `entity …`.
 
+use zae_limiter::{Cost, Limit, Limits, RateLimiter};
+
 use crate::stage::Stage;
 
 #[test]
@@ -160,4 +162,49 @@ fn who_is_charged_is_decided_and_moved() {
     stage.shows("resource-set-cascade", &["resource", "set-cascade", "gpt-4", "off"]);
     stage.snapshot("resource-get-cascade.txt", &stage.ok(&["resource", "get-defaults", "gpt-4"]));
     stage.shows("resource-clear-cascade", &["resource", "clear-cascade", "gpt-4"]);
+}
+
+/// Creates a customer with a quota and a rate, and takes tokens of both. So slow that nothing is refilled meanwhile.
+fn with_usage(day: u64, rpd: u64) -> Stage {
+    let stage = Stage::deployed();
+    let repository = stage.repository("default");
+    let rate = Limit::per_day("rpd", 1).unwrap().with_burst(60).unwrap();
+    let quota = Limit::quota("month", 100_000).every("0 0 1 1 *").build().unwrap();
+    let limiter = RateLimiter::new(repository.clone());
+    stage.runtime.block_on(async {
+        repository.set_resource_defaults("api", Limits::new([quota, rate]).unwrap()).await.unwrap();
+        let cost = Cost::of("month", day).and("rpd", rpd);
+        limiter.acquire("user-1", "api", cost).await.unwrap().commit().await.unwrap();
+        limiter.shutdown().await;
+    });
+    stage
+}
+
+#[test]
+fn limits_are_topped_up_and_reset_once_under_a_key() {
+    let stage = with_usage(99_990, 60);
+    let top_up = ["entity", "top-up", "user-1", "-r", "api", "-a", "month:1,000", "-a", "month:500"];
+    let once = [&top_up[..], &["--idempotency-key", "invoice-17"]].concat();
+    stage.shows("entity-top-up", &once);
+    let month =
+        |stage: &Stage| stage.json(&["bucket", "show", "user-1"])["buckets"][0]["limits"][0]["available"].clone();
+    assert_eq!(month(&stage), 1_510);
+    // With a key drawn for it, the same again.
+    assert!(stage.ok(&top_up).contains("Topped up 'user-1' on 'api' (1 shard; month: +1,500)"));
+    assert_eq!(month(&stage), 3_010);
+    stage.fails("entity-top-up-key-reused", &[&once[..], &["-a", "rpd:1"]].concat(), 1);
+    let short = stage.run(&["entity", "top-up", "user-1", "-r", "api", "-a", "rpd:70", "--idempotency-key", "k"]);
+    assert_eq!(short.code, 0);
+    assert!(short.stdout.contains("rpd: +60"), "{short:?}");
+    assert!(short.stderr.contains("rpd: 60 of 70"), "{short:?}");
+    let reset = ["entity", "reset", "user-1", "-r", "api", "--idempotency-key", "ticket-42"];
+    stage.shows("entity-reset", &reset);
+    assert_eq!(month(&stage), 100_000);
+    stage.shows("entity-reset-none", &["entity", "reset", "user-2", "-r", "api", "--idempotency-key", "ticket-43"]);
+    let none = ["entity", "top-up", "user-2", "-r", "api", "-a", "rpd:5", "--idempotency-key", "ticket-44"];
+    stage.shows("entity-top-up-none", &none);
+    stage.fails("entity-reset-unknown", &["entity", "reset", "user-1", "-r", "api", "-l", "tpm"], 1);
+    let trail = stage.json(&["audit", "list", "-e", "user-1"]);
+    let actions: Vec<_> = trail["events"].as_array().unwrap().iter().map(|event| event["action"].clone()).collect();
+    assert_eq!(actions, ["bucket_reset", "bucket_topped_up", "bucket_topped_up", "bucket_topped_up"]);
 }

@@ -89,6 +89,7 @@ pub(crate) mod leftovers;
 pub(crate) mod lifetime;
 pub(crate) mod limit_set;
 pub(crate) mod opening;
+pub(crate) mod operation;
 pub(crate) mod owner;
 pub(crate) mod peaks;
 pub(crate) mod plan;

@@ -100,6 +100,10 @@ pub enum AuditAction {
     LimitsDeleted,
     /// An entity was moved to another parent.
     EntityParentChanged,
+    /// A bucket was reset.
+    BucketReset,
+    /// A bucket was topped up.
+    BucketToppedUp,
     /// An action of a newer client, as stored.
     Other(String),
 }
@@ -113,6 +117,8 @@ impl AuditAction {
             Self::LimitsSet => "limits_set",
             Self::LimitsDeleted => "limits_deleted",
             Self::EntityParentChanged => "entity_parent_changed",
+            Self::BucketReset => "bucket_reset",
+            Self::BucketToppedUp => "bucket_topped_up",
             Self::Other(text) => text,
         }
     }
@@ -127,8 +133,15 @@ impl fmt::Display for AuditAction {
 impl FromStr for AuditAction {
     type Err = Infallible;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let known =
-            [Self::EntityCreated, Self::EntityDeleted, Self::LimitsSet, Self::LimitsDeleted, Self::EntityParentChanged];
+        let known = [
+            Self::EntityCreated,
+            Self::EntityDeleted,
+            Self::LimitsSet,
+            Self::LimitsDeleted,
+            Self::EntityParentChanged,
+            Self::BucketReset,
+            Self::BucketToppedUp,
+        ];
         Ok(known.into_iter().find(|action| action.as_str() == text).unwrap_or_else(|| Self::Other(text.to_owned())))
     }
 }

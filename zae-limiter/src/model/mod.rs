@@ -31,6 +31,7 @@ pub(crate) mod explain;
 pub(crate) mod limit;
 pub(crate) mod name;
 pub(crate) mod namespace;
+pub(crate) mod operation;
 pub(crate) mod pause;
 pub(crate) mod provisioner;
 pub(crate) mod quota;

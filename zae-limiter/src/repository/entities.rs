@@ -20,6 +20,7 @@ use crate::{
         config::{ConfigLevel, StoredConfig},
         expression::{Expression, Key},
         keys::{self, CONFIG_PREFIX},
+        operation,
         time::timestamp,
         values::{from_map, get_bool, get_s, item, s, s_or_null, to_map},
     },
@@ -169,12 +170,16 @@ impl Repository {
             StoredConfig::decode_leniently(config).supported()?;
         }
         let own: Vec<Key> = own.iter().filter_map(Key::of).collect();
-        let buckets: Vec<Key> = self.store().query_all(buckets).await?.iter().filter_map(Key::of).collect();
-        let records = own.len() + buckets.len();
+        // Records of operations first: without their buckets nobody would look for them.
+        let operations = Query::index("GSI4", self.ns()).prefix(operation::listed_prefix(id));
+        let mut rest = Vec::new();
+        for list in [operations, buckets] {
+            rest.extend(self.store().query_all(list).await?.iter().filter_map(Key::of));
+        }
+        let records = own.len() + rest.len();
         if records == 0 {
             return Ok(0);
         }
-        let mut rest = buckets;
         for key in own {
             // Limits are counted in a registry, so each goes together with its count.
             let scope = key.sk.strip_prefix(CONFIG_PREFIX).and_then(|scope| LimitScope::try_from(scope).ok());

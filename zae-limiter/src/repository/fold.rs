@@ -102,7 +102,7 @@ impl Repository {
     }
 
     /// The key of a shard.
-    fn shard_key(&self, entity: &EntityId, resource: &ResourceName, shard: u32) -> Key {
+    pub(super) fn shard_key(&self, entity: &EntityId, resource: &ResourceName, shard: u32) -> Key {
         Key::new(keys::pk_bucket(self.ns(), entity.as_str(), resource.as_str(), shard), keys::sk_state())
     }
 

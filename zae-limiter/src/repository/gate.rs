@@ -26,6 +26,8 @@ pub(super) enum Gated {
     Moves,
     /// Everything let through.
     Bypasses,
+    /// Quotas whose ceiling is raised for a period.
+    TopUps,
 }
 
 impl Gated {
@@ -36,6 +38,7 @@ impl Gated {
             Self::CascadePolicies => ("cascade policies", "0.16.0"),
             Self::Moves => ("moves of entities", "0.17.0"),
             Self::Bypasses => ("bypasses", "0.17.0"),
+            Self::TopUps => ("top-ups of quotas", "0.17.0"),
         }
     }
 }

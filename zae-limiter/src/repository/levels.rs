@@ -2,8 +2,12 @@
 
 use super::{Repository, resolution::ConfigSource};
 use crate::{
+    bucket::{self, lifetime::Lifetime},
     error::RepositoryError,
-    model::name::{EntityId, LimitScope, ResourceName},
+    model::{
+        limit::Limits,
+        name::{EntityId, LimitScope, ResourceName},
+    },
     store::Consistency,
     wire::{config::StoredConfig, expression::Key, keys},
 };
@@ -20,6 +24,18 @@ pub(super) fn level_keys(ns: &str, entity: &str, resource: &str) -> [(ConfigSour
 }
 
 impl Repository {
+    /// The lifetime of a bucket under `limits`, which were found at `source`; `None` if they are not stored.
+    pub(crate) fn lifetime(&self, source: Option<ConfigSource>, limits: &Limits) -> Lifetime {
+        let multiplier = self.bucket_ttl_multiplier();
+        match (source, bucket::ttl_seconds(limits, multiplier)) {
+            (Some(ConfigSource::Entity), _) => Lifetime::Unlimited,
+            (_, None) => Lifetime::AsIs,
+            // A bucket that fills in no time is not worth removing (and the reference reads 0 as "keep").
+            (_, Some(0)) => Lifetime::Unlimited,
+            (_, Some(seconds)) => Lifetime::Idle { seconds, multiplier },
+        }
+    }
+
     /// Reads everything that is stored at the levels for an entity and a resource, in order of precedence.
     ///
     /// # Errors

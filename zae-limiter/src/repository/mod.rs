@@ -50,6 +50,7 @@ mod limits;
 mod namespace_records;
 mod namespaces;
 mod open;
+mod operations;
 mod pauses;
 mod provision;
 mod provisioner;

@@ -3,7 +3,9 @@
 //! A change and its event are written together where DynamoDB allows it, in a transaction, so that the trail neither
 //! misses a change nor reports one that did not happen. Details hold what was set; a deletion names what is gone.
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
 
 use super::{Repository, settings::Setting};
 use crate::{
@@ -13,7 +15,8 @@ use crate::{
         audit::{AuditAction, AuditTarget},
         entity::NewEntity,
         limit::Limits,
-        name::{EntityId, LimitScope, ResourceName},
+        name::{EntityId, LimitName, LimitScope, ResourceName},
+        operation::Asked,
         status::StoredPolicy,
     },
     store::TransactPart,
@@ -46,6 +49,13 @@ pub(super) enum AuditChange<'a> {
         to: Option<&'a EntityId>,
         generation: i64,
     },
+    Operated {
+        entity: &'a EntityId,
+        resource: &'a ResourceName,
+        asked: &'a Asked,
+        amounts: &'a BTreeMap<LimitName, i64>,
+        shards: u32,
+    },
 }
 
 impl AuditChange<'_> {
@@ -62,7 +72,7 @@ impl AuditChange<'_> {
             Self::SystemSet(..) | Self::SystemDeleted(..) => AuditTarget::System,
             Self::Set(ConfigTarget::Resource(resource), _) => AuditTarget::Resource(resource.clone()),
             Self::Set(ConfigTarget::Entity(entity, _), _) => AuditTarget::Entity(entity.clone()),
-            Self::Moved { entity, .. } => AuditTarget::Entity((*entity).clone()),
+            Self::Moved { entity, .. } | Self::Operated { entity, .. } => AuditTarget::Entity((*entity).clone()),
         }
     }
 
@@ -72,6 +82,8 @@ impl AuditChange<'_> {
             Self::EntityCreated(_) => AuditAction::EntityCreated,
             Self::EntityDeleted(..) => AuditAction::EntityDeleted,
             Self::Moved { .. } => AuditAction::EntityParentChanged,
+            Self::Operated { asked: Asked::ResetAll | Asked::Reset(_), .. } => AuditAction::BucketReset,
+            Self::Operated { asked: Asked::TopUp(_), .. } => AuditAction::BucketToppedUp,
             Self::LimitsSet(..) | Self::ResourceSet(..) | Self::SystemSet(..) | Self::Set(..) => AuditAction::LimitsSet,
             Self::LimitsDeleted(..) | Self::ResourceDeleted(_) | Self::SystemDeleted(..) => AuditAction::LimitsDeleted,
         }
@@ -85,6 +97,7 @@ impl AuditChange<'_> {
             Self::ResourceSet(resource, _) | Self::ResourceDeleted(resource) => {
                 Some(LimitScope::Resource((*resource).clone()))
             }
+            Self::Operated { resource, .. } => Some(LimitScope::Resource((*resource).clone())),
             Self::Set(ConfigTarget::Resource(resource), _) => Some(LimitScope::Resource(resource.clone())),
             Self::EntityCreated(_)
             | Self::EntityDeleted(..)
@@ -108,6 +121,11 @@ impl AuditChange<'_> {
             Self::LimitsSet(_, _, limits) | Self::ResourceSet(_, limits) => json!({ "limits": list(Some(limits)) }),
             Self::LimitsDeleted(..) | Self::ResourceDeleted(_) => json!({}),
             Self::Set(_, setting) => setting.details(),
+            Self::Operated { amounts, shards, .. } => {
+                let amounts: Map<String, Value> =
+                    amounts.iter().map(|(name, tokens)| (name.to_string(), json!(tokens))).collect();
+                json!({ "amounts": amounts, "shards": shards })
+            }
             Self::Moved { from, to, generation, .. } => {
                 json!({ "old_parent_id": from, "parent_id": to, "pgen": generation })
             }

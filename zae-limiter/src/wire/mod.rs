@@ -38,6 +38,7 @@ pub(crate) mod expression;
 pub(crate) mod fold;
 pub(crate) mod keys;
 pub(crate) mod namespace;
+pub(crate) mod operation;
 pub(crate) mod owner;
 pub(crate) mod pause;
 pub(crate) mod provisioner;

@@ -55,6 +55,22 @@ pub(crate) fn copy(owner: &Owner) -> Expression {
     })
 }
 
+/// The condition that an entity's record is still of the creation and below the parent that `before` tells; `None`:
+/// that there still is no record.
+pub(crate) fn unmoved(before: Option<&Item>) -> Expression {
+    let Some(before) = before else { return Expression::absent() };
+    Expression::of(|e| {
+        e.expect_item();
+        let (incarnation, generation) = (e.name(INCARNATION), e.name(GENERATION));
+        e.expect(&generation, before.get(GENERATION).cloned());
+        e.expect(&incarnation, before.get(INCARNATION).cloned());
+        if !before.contains_key(INCARNATION) {
+            let created = e.name("created_at");
+            e.expect(&created, before.get("created_at").cloned());
+        }
+    })
+}
+
 /// Moves an entity whose record is `before` below `parent`, unless somebody else has moved it since.
 pub(crate) fn moved(ns: &str, entity: &EntityId, parent: Option<&EntityId>, before: &Item) -> Expression {
     Expression::of(|e| {

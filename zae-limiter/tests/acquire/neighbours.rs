@@ -5,6 +5,7 @@ pub(crate) mod clocks;
 mod counters;
 mod features;
 mod lifetimes;
+mod operations;
 mod owners;
 mod quotas;
 mod soft;

@@ -114,6 +114,7 @@ fn record(key: &str) -> &'static str {
         ("SYSTEM#", "#VERSION") => "version",
         (_, "#CONFIG") => "resource config",
         _ if sk.starts_with("#CONFIG#") => "entity config",
+        _ if sk.starts_with("#OP#") => "operation",
         _ if sk.starts_with("#AUDIT#") => "audit",
         _ if sk.starts_with("#NAMESPACE#") => "namespace",
         _ if sk.starts_with("#NSID#") => "namespace id",
@@ -133,10 +134,10 @@ fn normal(items: &[Item]) -> Normal {
     for item in items {
         let mut item: BTreeMap<String, Value> =
             item.iter().map(|(name, value)| (name.clone(), plain(value, &ids))).collect();
-        if let Some(mark) = item.get_mut("pinc") {
-            let random =
-                mark["S"].as_str().is_some_and(|mark| mark.len() == 16 && u64::from_str_radix(mark, 16).is_ok());
-            assert!(random, "{mark}");
+        for (name, digits) in [("pinc", 16), ("ent", 16), ("writer", 24)] {
+            let Some(mark) = item.get_mut(name) else { continue };
+            let is_hex = |mark: &str| mark.len() == digits && u128::from_str_radix(mark, 16).is_ok();
+            assert!(mark["S"].as_str().is_some_and(is_hex), "{name} {mark}");
             *mark = json!("RANDOM");
         }
         let key = |name: &str| item[name]["S"].as_str().expect("keys are strings").to_owned();

@@ -260,12 +260,22 @@ async def set_cascade(session, ns, resource, cascade, entity_id=None, principal=
     return await repository.set_entity_cascade(entity_id, cascade, resource=scope, principal=principal)
 
 
-async def reset_bucket(session, ns, entity_id, resource, **_):
-    await (await session.repository(ns)).reset_bucket(entity_id, resource)
+def operation_result(result):
+    return {"shards": result.shards, "amounts": dict(result.amounts)}
 
 
-async def top_up(session, ns, entity_id, resource, amounts, **_):
-    await (await session.repository(ns)).top_up(entity_id, resource, amounts)
+async def reset_bucket(session, ns, entity_id, resource, key=None, principal=None, **_):
+    repository = await session.repository(ns)
+    return operation_result(
+        await repository.reset_bucket(entity_id, resource, principal=principal, idempotency_key=key)
+    )
+
+
+async def top_up(session, ns, entity_id, resource, amounts, key=None, principal=None, **_):
+    repository = await session.repository(ns)
+    return operation_result(
+        await repository.top_up(entity_id, resource, amounts, principal=principal, idempotency_key=key)
+    )
 
 
 async def set_parent(session, ns, entity_id, parent_id, principal=None, **_):

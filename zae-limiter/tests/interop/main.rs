@@ -13,6 +13,7 @@ mod bypass;
 mod compare;
 mod configuration;
 mod newer;
+mod operations;
 mod ours;
 mod owners;
 mod pauses;

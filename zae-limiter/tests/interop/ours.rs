@@ -10,6 +10,7 @@ use zae_limiter::{
     ValidationError,
     access::{Access, Cascade, ConfigTarget},
     audit::AuditEvent,
+    operation::{OperationKey, ResetLimits},
     version::VersionUpdate,
 };
 
@@ -120,6 +121,7 @@ impl Ours {
             "set_access" | "resolve_access" | "set_cascade" | "set_parent" => {
                 Box::pin(call.access(op, repository)).await
             }
+            "reset_bucket" | "top_up" => Box::pin(call.operation(op, repository)).await,
             "audit" => Box::pin(call.audit(repository)).await,
             _ => Box::pin(call.defaults(op, repository)).await,
         }
@@ -285,6 +287,17 @@ impl Call<'_> {
         }
         let access: Option<Access> = serde_json::from_value(self.arguments["access"].clone()).expect("a setting");
         Ok(json!(repository.set_access(target, access).await?))
+    }
+
+    async fn operation(&self, op: &str, repository: &Repository) -> Answer {
+        let key = self.arguments["key"].as_str().map_or_else(|| Ok(OperationKey::draw()), OperationKey::new)?;
+        let (entity, resource) = (self.text("entity_id"), self.text("resource"));
+        let report = if op == "top_up" {
+            repository.top_up(entity, resource, &cost(&self.arguments["amounts"]), &key).await?
+        } else {
+            repository.reset_bucket(entity, resource, &ResetLimits::All, &key).await?
+        };
+        Ok(json!({ "shards": report.shards, "amounts": report.amounts }))
     }
 
     async fn defaults(&self, op: &str, repository: &Repository) -> Answer {

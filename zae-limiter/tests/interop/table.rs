@@ -90,7 +90,7 @@ impl Table {
     pub(crate) async fn bucket(&self, entity: &str, resource: &str) -> BTreeMap<String, (i64, i64)> {
         let end = format!("/BUCKET#{entity}#{resource}#0");
         let items = self.items().await;
-        let item = items.iter().find(|item| text(item, "PK").ends_with(&end));
+        let item = items.iter().find(|item| text(item, "PK").ends_with(&end) && text(item, "SK") == "#STATE");
         let item = item.unwrap_or_else(|| panic!("no bucket {end}"));
         let number = |name: &str| item.get(name).and_then(|v| v.as_n().ok()).map_or(0, |n| n.parse().unwrap());
         let names = item.keys().filter_map(|name| name.strip_prefix("b_")?.strip_suffix("_tk"));

@@ -148,11 +148,11 @@ async fn what_is_no_event_is_left_out_and_what_is_new_is_kept() {
     let record = |id: &str| item(&[("PK", s(&pk)), ("SK", s(format!("#AUDIT#{id}")))]);
     table.put(record("7ZZZZZZZZZZZZZZZZZZZZZZZZY")).await;
     let mut newer = record("7ZZZZZZZZZZZZZZZZZZZZZZZZZ");
-    newer.insert("action".to_owned(), s("bucket_reset"));
+    newer.insert("action".to_owned(), s("bucket_exploded"));
     table.put(newer).await;
     let events = events(&repository, &entity("key-1").into()).await;
-    assert_eq!(events.iter().map(|event| event.action.as_str()).collect::<Vec<_>>(), ["bucket_reset", "limits_set"]);
-    assert_eq!(events[0].action, AuditAction::Other("bucket_reset".to_owned()));
+    assert_eq!(events.iter().map(|event| event.action.as_str()).collect::<Vec<_>>(), ["bucket_exploded", "limits_set"]);
+    assert_eq!(events[0].action, AuditAction::Other("bucket_exploded".to_owned()));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! `entity …`: manages entities and their own limits.
 
 mod limits;
+mod operation;
 mod parent;
 mod record;
 
@@ -149,6 +150,17 @@ Examples:
   zae-deploy entity set-parent key-1 --parent proj-2
   zae-deploy entity set-parent key-1 --none")]
     SetParent(parent::SetParent),
+    /// Restore an entity's bucket: rates are full, quotas begin their period again
+    #[command(after_help = "\
+Examples:
+  zae-deploy entity reset user-1 --resource gpt-4
+  zae-deploy entity reset user-1 --resource gpt-4 --limit day --idempotency-key ticket-42")]
+    Reset(operation::ResetBucket),
+    /// Add tokens to limits of an entity's bucket, on top of a quota until its period ends
+    #[command(after_help = "\
+Examples:
+  zae-deploy entity top-up user-1 --resource gpt-4 --amount month:1,000,000 --idempotency-key invoice-17")]
+    TopUp(operation::TopUp),
     /// List the entities with limits of their own for a resource
     #[command(after_help = "\
 Examples:
@@ -196,6 +208,8 @@ impl Group {
             Command::SetCascade { of, policy } => self.cascade(cx, &out, of, Some(*policy)).await,
             Command::ClearCascade { of } => self.cascade(cx, &out, of, None).await,
             Command::SetParent(set) => set.run(&self, cx, &out).await,
+            Command::Reset(reset) => reset.run(&self, cx, &out).await,
+            Command::TopUp(top_up) => top_up.run(&self, cx, &out).await,
             Command::List(list) => list.run(&self, cx, &out).await,
             Command::ListResources => limits::list_resources(&self, cx, &out).await,
         }

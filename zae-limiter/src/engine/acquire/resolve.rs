@@ -21,7 +21,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::{
-    bucket::{self, key::BucketKey, lifetime::Lifetime, limit_set::LimitSet, owner::Owner},
+    bucket::{key::BucketKey, limit_set::LimitSet, owner::Owner},
     engine::{
         acquire::denied::Denied,
         lane::{lanes::Lanes, target::Target},
@@ -34,7 +34,7 @@ use crate::{
         reserve::{Exactness, Reserve},
         status::OnUnavailable,
     },
-    repository::{Repository, resolution::ConfigSource, validity::ResolutionValidity},
+    repository::{Repository, validity::ResolutionValidity},
     wire,
 };
 
@@ -165,21 +165,17 @@ async fn target(
         let (entity, resource) = (entity.clone(), wish.resource.clone());
         return Err(AcquireError::NoLimits { entity, resource }.into());
     };
-    let lifetime =
-        match (stored.and(resolution.source), bucket::ttl_seconds(&limits, repository.bucket_ttl_multiplier())) {
-            (Some(ConfigSource::Entity), _) => Lifetime::Unlimited,
-            (_, None) => Lifetime::AsIs,
-            // A bucket that fills in no time is not worth removing (and the reference reads 0 as "keep").
-            (_, Some(0)) => Lifetime::Unlimited,
-            (_, Some(seconds)) => Lifetime::Idle { seconds, multiplier: repository.bucket_ttl_multiplier() },
-        };
+    let lifetime = repository.lifetime(stored.and(resolution.source), &limits);
     let owner = resolution.owner.clone();
     let lane = lanes.lane(BucketKey { entity: entity.clone(), resource: wish.resource.clone(), shard: 0 });
     let limit_set = LimitSet::new(limits, lifetime, owner.clone());
     let limit_set = if resolution.bypassed { limit_set.bypassed() } else { limit_set };
     let limit_set = lane.intern(lanes.intern(limit_set));
     if let Some(image) = resolved.bucket.map(|item| wire::bucket::decode(&item)).transpose()?.flatten() {
-        lane.offer(image);
+        let shards = image.shards();
+        if lane.offer(image) {
+            lanes.distrust_shards(&lane.key, shards);
+        }
     }
     let target = Target::new(limit_set, lane, resolved.read_at);
     // Limits that a caller brings itself do not apply to others.

@@ -22,6 +22,8 @@ use crate::{
 
 /// After this long without an acquire a lane is forgotten; its next acquire costs one more call.
 const IDLE: Duration = Duration::from_secs(600);
+/// Maximum plausible number of shards; no load leads a client there.
+const MOST_SHARDS: u32 = 1_024;
 
 /// The lanes of one limiter. A lane that is pushed out while it has work or leases lives on until they are done; a
 /// second lane for its bucket is no error, only less economical, because the conditions of each write decide.
@@ -70,6 +72,12 @@ impl Lanes {
     /// The lane of the entity's bucket, if it is remembered.
     pub(crate) fn known(&self, entity: &EntityId, resource: &ResourceName) -> Option<Arc<Lane>> {
         self.lanes.get(&BucketKey { entity: entity.clone(), resource: resource.clone(), shard: 0 })
+    }
+
+    /// Makes the further shards of the bucket `first` be asked again before anybody is refused, of `shards` in all.
+    pub(crate) fn distrust_shards(&self, first: &BucketKey, shards: u32) {
+        let known = |shard| self.lanes.get(&BucketKey { shard, ..first.clone() });
+        (1..shards.min(MOST_SHARDS)).filter_map(known).for_each(|lane| lane.distrust());
     }
 
     /// Writes what is booked in any of them without waiting for others to join: the lanes that have something to write,

@@ -91,13 +91,7 @@ impl Lane {
     pub(super) fn observe(&self, limit_set: &Arc<LimitSet>, image: &Image, balances: &[Balance], now: i64) -> Baseline {
         let nets = refund::nets(image, &limit_set.applied, balances);
         let since = lock(&self.state).peaks.observe(limit_set, image.shards(), &nets, now);
-        let resets_by_hand = if image.calendar_quota().is_some() {
-            let stored = |limit: &AppliedLimit| image.limit(limit.name.as_str()).map_or(0, LimitImage::resets_by_hand);
-            limit_set.applied.iter().map(stored).collect()
-        } else {
-            Amounts::new()
-        };
-        Baseline { nets, at: now, since, resets_by_hand }
+        Baseline { nets, at: now, since, resets_by_hand: resets_by_hand(limit_set, image) }
     }
 
     /// Notes what a write of this process has refunded.
@@ -187,8 +181,35 @@ impl Lane {
         Some(RecentImage { image, booked, written_in })
     }
 
-    /// Takes an image that came along with another read, unless a write has shown a better one.
-    pub(crate) fn offer(&self, image: Image) {
-        lock(&self.state).image.get_or_insert_with(|| Arc::new(image));
+    /// Takes an image that came along with another read, where there is none. If it shows that somebody has refilled
+    /// the bucket since the last one, neither that nor the reserve may refuse any longer: an operator may have added
+    /// tokens.
+    ///
+    /// Returns true if it does.
+    pub(crate) fn offer(&self, image: Image) -> bool {
+        {
+            let mut state = lock(&self.state);
+            match &state.image {
+                Some(known) if known.last_refill < image.last_refill => state.trusted_until = None,
+                Some(_) => return false,
+                None => {
+                    state.image = Some(Arc::new(image));
+                    return false;
+                }
+            }
+        }
+        if let Some(mut reserve) = self.reserve() {
+            reserve.end_ration();
+        }
+        true
     }
+}
+
+/// The number of resets by hand, by limit; empty where none is a quota.
+pub(super) fn resets_by_hand(limit_set: &LimitSet, image: &Image) -> Amounts {
+    if image.calendar_quota().is_none() {
+        return Amounts::new();
+    }
+    let stored = |limit: &AppliedLimit| image.limit(limit.name.as_str()).map_or(0, LimitImage::resets_by_hand);
+    limit_set.applied.iter().map(stored).collect()
 }

@@ -163,6 +163,11 @@ impl ReserveLots {
         }
     }
 
+    /// Returns true if all of them were debited after as many resets by hand as these.
+    pub(super) fn are_of(&self, resets_by_hand: &Amounts) -> bool {
+        self.lots.iter().all(|lot| lot.baseline.resets_by_hand == *resets_by_hand)
+    }
+
     /// All of them are spent.
     pub(super) fn end(&mut self) {
         self.spent.extend(self.lots.drain(..));

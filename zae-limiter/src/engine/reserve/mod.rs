@@ -91,6 +91,8 @@ pub(crate) struct LaneReserve {
     limit_set: Arc<LimitSet>,
     /// The creation of the bucket that the lots came from.
     incarnation: Option<Incarnation>,
+    /// The number of times that its quotas had been reset by hand when it was last seen, by limit.
+    resets_by_hand: Amounts,
     /// The tokens that are here.
     lots: ReserveLots,
     /// The tokens that this process will ask for, if it goes on as it did.
@@ -160,6 +162,7 @@ impl LaneReserve {
             life,
             lives,
             incarnation: None,
+            resets_by_hand: Amounts::new(),
             lots: ReserveLots::new(zeros.len()),
             demand: Demand::new(zeros.len(), memory, now),
             low: zeros.clone(),
@@ -228,9 +231,9 @@ impl LaneReserve {
 
     /// Takes back what was granted from here and is not used after all, within its expiry.
     ///
-    /// Returns false where it has to be refunded to the bucket instead: its expiry is over, or the reserve is of other
-    /// limits or another creation of the bucket. The lot keeps its expiry, so going in and out does not make tokens
-    /// younger.
+    /// Returns false where it has to be refunded to the bucket instead: its expiry is over, a quota was reset by hand,
+    /// or the reserve is of other limits or another creation of the bucket. The lot keeps its expiry, so going in and
+    /// out does not make tokens younger.
     pub(crate) fn put_back(
         &mut self,
         limit_set: &Arc<LimitSet>,
@@ -238,7 +241,12 @@ impl LaneReserve {
         incarnation: Option<&Incarnation>,
         now: Moment,
     ) -> bool {
-        if !back.expiry.lasts(now) || !self.is_for(limit_set) || self.incarnation.as_ref() != incarnation {
+        let is_of_period = back.baseline.resets_by_hand == self.resets_by_hand;
+        if !back.expiry.lasts(now)
+            || !is_of_period
+            || !self.is_for(limit_set)
+            || self.incarnation.as_ref() != incarnation
+        {
             return false;
         }
         self.lots.put(back);
@@ -262,6 +270,15 @@ impl LaneReserve {
         let paid = self.lots.take_part(amounts, now);
         self.demand.offered(&paid);
         amounts.iter().zip(&paid).map(|(amount, paid)| amount - paid).collect()
+    }
+
+    /// Notes how often the quotas of the bucket were reset by hand, by limit. What was debited before the last one is
+    /// of a period that is over: nothing more is granted from it.
+    pub(crate) fn keep_period(&mut self, resets_by_hand: &Amounts) {
+        if !self.lots.are_of(resets_by_hand) {
+            self.lots.end();
+        }
+        self.resets_by_hand.clone_from(resets_by_hand);
     }
 
     /// A lot has arrived.

@@ -58,6 +58,11 @@ impl LaneReserve {
         self.rationed_until.is_some()
     }
 
+    /// Lets everybody ask the bucket again: somebody may have added tokens.
+    pub(crate) fn end_ration(&mut self) {
+        self.rationed_until = None;
+    }
+
     /// Adapts the life of the next lots to the bucket's `processes`, as far as it may be.
     pub(crate) fn adapt(&mut self, processes: f64) {
         let wanted = Duration::try_from_secs_f64(FILLS * processes / WRITES).unwrap_or(Duration::MAX);

@@ -308,3 +308,24 @@ proptest! {
         prop_assert_eq!(debited, granted + returned);
     }
 }
+
+/// An operator has begun the period of a quota again.
+#[test]
+fn what_was_debited_before_a_reset_by_hand_is_not_granted_after_it() {
+    let (limit_set, now) = (limit_set(), start());
+    let of = |resets: i64| Amounts::from_elem(resets, 1);
+    let mut reserve = busy(&limit_set, 100, now);
+    let mut before = lot(10_000, Expiry::starting(now, LIFE));
+    before.baseline.resets_by_hand = of(0);
+    reserve.keep_period(&of(0));
+    reserve.fill_up(before, None, now.monotonic);
+    let (expiry, baseline, _) = reserve.take(&limit_set, &[1_000], ReserveDraw::Target, now).unwrap();
+    reserve.keep_period(&of(0));
+    assert_eq!(reserve.held(), [9_000]);
+    reserve.keep_period(&of(1));
+    assert_eq!(reserve.held(), [0]);
+    let back = ReserveLot { tokens: of(1_000), baseline, expiry };
+    assert!(!reserve.put_back(&limit_set, back, None, now), "a lease from before the reset");
+    let returned = reserve.give_up(ReturnCause::Time, now).unwrap();
+    assert_eq!(given_up(&returned), 9_000);
+}

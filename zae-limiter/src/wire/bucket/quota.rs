@@ -109,6 +109,9 @@ pub(super) fn put_new(item: &mut Item, limit: &str, quota: &StoredQuota) {
     if let Some(count) = quota.grant_count {
         item.insert(keys::bucket_attr(limit, "gc"), n(count));
     }
+    if let Some(topped_up) = quota.topped_up {
+        item.insert(keys::bucket_attr(limit, "tu"), n(topped_up));
+    }
 }
 
 /// Adds the change of quotas to an update.

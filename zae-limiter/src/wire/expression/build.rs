@@ -237,6 +237,16 @@ impl ExpressionBuilder {
         }
     }
 
+    /// The item must be absent, or `owner` must be another than `own` and than `nobody`.
+    pub(crate) fn absent_or_of_others(&mut self, owner: &str, own: impl Into<Operand>, nobody: impl Into<Operand>) {
+        let (own, nobody) = (self.value(own), self.value(nobody));
+        self.condition.push(&["(attribute_not_exists(PK) OR (", owner, " <> ", &own, " AND "]);
+        let last = &mut self.condition.text;
+        for part in [owner, " <> ", &nobody, "))"] {
+            last.push_str(part);
+        }
+    }
+
     /// Assigns a value.
     pub(crate) fn set(&mut self, name: &str, value: impl Into<Operand>) {
         let value = self.value(value);

@@ -34,6 +34,7 @@ use crate::{
             ask::{Ask, AskOutcome, Pending},
             drive::{finish, request::WriteDraft},
             hold::{Hold, Tokens},
+            memory::resets_by_hand,
             refuse::shards,
             returned,
             target::FromReserve,
@@ -84,6 +85,7 @@ pub(super) fn bypass_until(asks: &[Ask]) -> Option<i64> {
 pub(super) fn rest(lane: &Lane, limit_set: &LimitSet, image: &Image, now: i64, writes: u32) {
     if let Some(mut reserve) = lane.reserve() {
         let left = left(limit_set, image, now);
+        reserve.keep_period(&resets_by_hand(limit_set, image));
         reserve.observe(&left, lane.shared.moment(), &lane.shared.random);
     }
     if writes > 0 {
@@ -127,6 +129,7 @@ pub(super) fn balances(limit_set: &LimitSet, image: &Image, now: i64) -> Vec<Bal
 pub(super) fn fill_up(lane: &Lane, limit_set: &LimitSet, image: &Image, written: &WriteDraft, baseline: Baseline) {
     let Some(mut reserve) = lane.reserve() else { return };
     let now = lane.shared.moment();
+    reserve.keep_period(&baseline.resets_by_hand);
     if !written.ahead.is_empty() {
         let names = limit_set.applied.iter().map(|limit| &limit.name);
         telemetry::reserve_tokens(ReserveFlow::Debited, names.zip(written.ahead.iter().copied()));
