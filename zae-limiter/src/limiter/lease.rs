@@ -23,6 +23,7 @@
 //! and adjusted from a body's poll function. Statuses are computed on first use, because most leases never need them.
 
 mod consume;
+mod overdraw;
 mod settle;
 
 use std::{

@@ -171,6 +171,30 @@ async fn a_lease_takes_more_from_both_levels_or_from_none() {
 }
 
 #[tokio::test]
+async fn a_debt_goes_before_everything_that_others_ask_and_comes_back_with_its_lease() {
+    let bench = Bench::new();
+    let limits = limits([rpm(60)]);
+    let ((_, limiter), (_, other)) = (bench.limiter(&limits).await, bench.limiter(&limits).await);
+    limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 59)).await.unwrap().commit().await.unwrap();
+    let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1)).await.unwrap();
+    lease.overdraw(Cost::of("rpm", 19)).await.unwrap();
+    assert_eq!(lease.consumed()["rpm"], 20);
+    let one = async |limiter: &RateLimiter| match limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1)).await {
+        Err(AcquireError::Exceeded(exceeded)) => exceeded.retry_after().as_millis(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((one(&limiter).await, one(&other).await), (20_000, 20_000));
+    bench.advance(19_000);
+    assert_eq!(one(&other).await, 1_000);
+    bench.advance(1_000);
+    lease.consume(Cost::of("rpm", 1)).await.unwrap();
+    assert_eq!(one(&other).await, 1_000);
+    lease.roll_back().await.unwrap();
+    let left = other.available("user-1", "gpt-4").await.unwrap();
+    assert_eq!(left["rpm"], 21, "all of it");
+}
+
+#[tokio::test]
 async fn a_settled_lease_says_so_whatever_it_is_asked() {
     let bench = Bench::new();
     let (wire, limiter) = bench.limiter(&limits([rpm(10)])).await;
@@ -183,6 +207,8 @@ async fn a_settled_lease_says_so_whatever_it_is_asked() {
             assert_eq!(lease.origin(), origin);
             settle(&lease).await.unwrap();
             let error = lease.consume(Cost::of("rpm", 1)).await.unwrap_err();
+            assert!(matches!(error, AcquireError::Lease(LeaseError::Settled)), "{error}");
+            let error = lease.overdraw(Cost::of("rpm", 1)).await.unwrap_err();
             assert!(matches!(error, AcquireError::Lease(LeaseError::Settled)), "{error}");
             assert_eq!(lease.adjust("rpm", 1), Err(LeaseError::Settled));
             assert_eq!(lease.release("rpm", 1), Err(LeaseError::Settled));

@@ -155,6 +155,33 @@ impl Hold {
         self.later.push(part);
     }
 
+    /// Books that `more` (whole tokens) is taken as well, even if the bucket has too little. The hold owes it once it
+    /// [is stored](Hold::owe).
+    pub(crate) fn overdraw(&mut self, more: &[(LimitName, u64)]) -> Option<Booked> {
+        // The mixture goes back to the bucket, not into a reserve.
+        self.expiry = None;
+        self.book(self.aligned(more), Notify::WhenStored)
+    }
+
+    /// Owes what was [overdrawn](Hold::overdraw). The baseline of the first part bounds its refund: it is older than
+    /// one of its own, so the refund is worth no more.
+    pub(crate) fn owe(&mut self, more: &[(LimitName, u64)]) {
+        let more = self.aligned(more);
+        self.taken.iter_mut().zip(more).for_each(|(taken, more)| *taken = taken.saturating_add(more));
+    }
+
+    /// Gives back what was [overdrawn](Hold::overdraw) and is not owed.
+    pub(crate) fn withdraw(&self, more: &[(LimitName, u64)]) {
+        self.book(self.aligned(more).iter().map(|more| -more).collect(), Notify::Never);
+    }
+
+    /// Returns `more` (whole tokens) in mt, aligned with the bucket's limits.
+    fn aligned(&self, more: &[(LimitName, u64)]) -> Amounts {
+        let amount = |name: &LimitName| more.iter().find(|(named, _)| named == name).map_or(0, |(_, tokens)| *tokens);
+        let names = self.limit_set().applied.iter().map(|limit| &limit.name);
+        names.map(|name| i64::try_from(amount(name)).unwrap_or(i64::MAX).saturating_mul(MILLI)).collect()
+    }
+
     /// Keeps the tokens and books that `deltas` (whole tokens) more were consumed; less than nothing never is.
     ///
     /// Never below nothing: a difference that would give back more than was taken is cut to what was taken. Tokens that

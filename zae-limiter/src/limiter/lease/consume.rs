@@ -100,7 +100,7 @@ impl Lease {
     }
 
     /// Builds the error of a store that was unavailable for the request.
-    fn unavailable(&self, reason: UnavailableReason, source: Option<Arc<RepositoryError>>) -> AcquireError {
+    pub(super) fn unavailable(&self, reason: UnavailableReason, source: Option<Arc<RepositoryError>>) -> AcquireError {
         let error = Unavailable::new(reason, self.entity().clone(), self.resource().clone());
         match source {
             Some(source) => error.with_source(source).into(),
