@@ -92,6 +92,9 @@ pub enum Admission {
     /// By what it used in the end: Anthropic, Gemini, Groq, most others. The estimate is settled up or down.
     #[default]
     Usage,
+    /// By the request's bound while it runs, and by what it used in the end: Bedrock. The estimate is the bound, and is
+    /// settled up or down.
+    Held,
     /// By the request's bound when it comes, and that stays: OpenAI and Azure as they document it, Cerebras. The
     /// estimate is the bound, and is settled only upwards.
     Bound,
@@ -107,13 +110,13 @@ enum UsageInStreams {
 }
 
 impl Accounting {
-    /// Charges by `tariff`. Estimates are characters/4 and the request's own bound of its output (else
-    /// [`DEFAULT_OUTPUT`](estimate::DEFAULT_OUTPUT)); [`estimate::learned`] comes closer. Responses are read in
-    /// whichever format they are.
+    /// Charges by `tariff`. Estimates are [`estimate::learned`]: the input by its text and media, the output by what
+    /// earlier calls of the key and model used, within the request's own bound. Until eight calls have been settled,
+    /// the bound counts, or [`DEFAULT_OUTPUT`]. Responses are read in whichever format they are.
     pub fn new(tariff: Tariff) -> Self {
         Self {
             tariff: Arc::new(tariff),
-            estimator: Arc::new(estimate::input_and_max_output(DEFAULT_OUTPUT)),
+            estimator: Arc::new(estimate::learned()),
             format: ApiFormat::Auto,
             usage_in_streams: UsageInStreams::AsAsked,
             body_limit: DEFAULT_BODY_LIMIT,
@@ -206,13 +209,13 @@ impl Accounting {
     }
 
     /// Estimates the usage of `request`: nothing where its [endpoint](LlmRequest::at) costs no tokens, and no output
-    /// where that answers none.
+    /// where that answers none. Where the provider counts the request's bound, the output is that bound.
     pub fn estimate(&self, request: &LlmRequest) -> Usage {
         if request.is_free() {
             return Usage::NONE;
         }
         let mut guess = self.estimator.estimate(request);
-        if let (Admission::Bound, Some(bound)) = (self.admission, request.max_output()) {
+        if let (Admission::Held | Admission::Bound, Some(bound)) = (self.admission, request.max_output()) {
             guess = Usage::new(guess.input(), bound);
         }
         if request.answers_tokens() { guess } else { Usage::new(guess.input(), 0) }

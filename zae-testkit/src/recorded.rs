@@ -12,6 +12,18 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 /// The folder of the files.
 const CORPUS: [&str; 2] = [env!("CARGO_MANIFEST_DIR"), "../zae-llm/tests/corpus"];
 
+/// Kinds of tokens that tests charge to limits of these names.
+pub const KINDS: [&str; 5] = ["input", "cache_read", "cache_write", "answer", "reasoning"];
+
+/// The expected usage of a file, by [`KINDS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truth {
+    Final([i64; 5]),
+    SoFar([i64; 5]),
+    /// It reports none, so that the estimate stands.
+    Unknown,
+}
+
 #[derive(Clone, Debug)]
 pub struct Recorded {
     pub name: String,
@@ -54,6 +66,23 @@ impl Recorded {
             .collect();
         names.sort();
         names.iter().map(|name| Self::load(name)).collect()
+    }
+
+    /// Parses the expected usage.
+    pub fn truth(&self) -> Truth {
+        let (how, kinds) = self.reads.split_once(' ').unwrap();
+        let count = |name: &str| {
+            let mut counts = kinds.split(' ').filter_map(|part| part.split_once('='));
+            counts.find(|(kind, _)| *kind == name).map_or(0, |(_, count)| count.parse().unwrap())
+        };
+        let (output, reasoning) = (count("output"), count("reasoning"));
+        let usage = [count("input"), count("cache_read"), count("cache_write"), output - reasoning, reasoning];
+        match how {
+            "final" => Truth::Final(usage),
+            "so_far" => Truth::SoFar(usage),
+            _ if kinds == "refused" => Truth::Final([0; 5]),
+            _ => Truth::Unknown,
+        }
     }
 
     /// Returns true if the content type contains it.

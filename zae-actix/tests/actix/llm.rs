@@ -20,7 +20,7 @@ use tokio::{
 use zae_actix::{
     RateLimiter, ZaeLimit,
     entity::DefaultEntity,
-    llm::{Accounting, LlmCost, Tariff},
+    llm::{Accounting, LlmCost, Tariff, estimate},
     resource,
 };
 
@@ -48,7 +48,7 @@ async fn limits() -> RateLimiter {
 fn limit(limiter: &RateLimiter, accounting: impl Into<Accounting>) -> LlmLimit {
     ZaeLimit::new(limiter.clone())
         .resource(resource::json_field("model").among(["gpt-5"]).missing_as("default"))
-        .llm(accounting)
+        .llm(accounting.into().estimator(estimate::input_and_max_output(1_000)))
 }
 
 async fn spent(limiter: &RateLimiter, entity: &str) -> i64 {

@@ -7,6 +7,7 @@
 use std::{
     collections::HashMap,
     fmt,
+    hash::{BuildHasher, RandomState},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -38,8 +39,9 @@ pub struct Learned<E> {
 /// Quantiles of the output by key and model.
 #[derive(Default)]
 struct Outputs {
-    /// By key and model; `None` stands for all keys of a model.
-    known: HashMap<(Option<String>, String), Quantile>,
+    /// By a hash of key and model, so that a lookup copies neither; two that share one share an estimate.
+    known: HashMap<u64, Quantile>,
+    hashes: RandomState,
     /// Counts settled calls.
     now: u64,
 }
@@ -79,11 +81,16 @@ impl Outputs {
     /// settled.
     fn typical(&self, key: Option<&str>, model: &str) -> Option<u64> {
         let of = |key: Option<&str>| {
-            let known = self.known.get(&(key.map(str::to_owned), model.to_owned()))?;
+            let known = self.known.get(&self.hash(key, model))?;
             // More than zero, and no model answers so much that the cast loses anything.
             (known.calls >= ENOUGH).then_some(known.value.ceil() as u64)
         };
         key.and_then(|key| of(Some(key))).or_else(|| of(None))
+    }
+
+    /// Hashes a key and a model; no key stands for all keys of the model.
+    fn hash(&self, key: Option<&str>, model: &str) -> u64 {
+        self.hashes.hash_one((key, model))
     }
 
     /// Learns from a settled call, for its key and for its model.
@@ -94,7 +101,8 @@ impl Outputs {
                 self.forget();
             }
             let now = self.now;
-            let known = self.known.entry((key.map(str::to_owned), model.to_owned()));
+            let hash = self.hash(key, model);
+            let known = self.known.entry(hash);
             let first = Quantile { value: output as f64, calls: 0, last: now };
             known.or_insert(first).learn(output as f64, now);
         }

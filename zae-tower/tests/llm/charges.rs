@@ -15,7 +15,7 @@ use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Reco
 use tower::{Layer, ServiceExt, service_fn};
 use zae_tower::{
     Limit, RateLimiter, ZaeLimit,
-    llm::{Accounting, Tariff, estimate},
+    llm::{Accounting, LlmRequest, Tariff, estimate},
     settle,
 };
 
@@ -89,6 +89,21 @@ async fn charged(recorded: &Recorded, provider: Provider, client: Client) -> i64
     call(&layer(&limiter, Tariff::openai()), recorded, provider, client).await;
     assert_eq!(left(&limiter, "anonymous", "rpm").await, 99);
     i64::try_from(CAPACITY).unwrap() - left(&limiter, "anonymous", "tpm").await
+}
+
+#[tokio::test]
+async fn estimates_follow_settled_calls_by_default() {
+    let limiter = limiter([rpm(100), tpm(CAPACITY)]).await;
+    let accounting = Accounting::new(Tariff::openai());
+    let layer = ZaeLimit::new(&limiter).llm(accounting.clone());
+    let estimate = |key| accounting.estimate(&LlmRequest::parse(REQUEST.as_bytes()).of_key(key)).output;
+    assert_eq!(estimate("anonymous"), 2_000, "the request's bound");
+    for _ in 0..10 {
+        call(&layer, &Recorded::load("openai_chat.json"), Provider::SendsAll, Client::All).await;
+    }
+    for key in ["anonymous", "another"] {
+        assert!((200..=300).contains(&estimate(key)), "{key}: {} for answers of 246", estimate(key));
+    }
 }
 
 #[tokio::test]

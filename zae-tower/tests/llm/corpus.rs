@@ -14,15 +14,16 @@ use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, ServiceExt, service_fn};
-use zae_testkit::{Script, limiter, recorded::Recorded};
+use zae_testkit::{
+    Script, limiter,
+    recorded::{KINDS, Recorded, Truth},
+};
 use zae_tower::{
     Lease, Limit, RateLimiter, ZaeLimit,
-    llm::{Tariff, Weights},
+    llm::{Accounting, Tariff, Weights, estimate},
     settle::{End, SettleRule, Verdict},
 };
 
-/// The limits that the kinds of tokens are charged to.
-const KINDS: [&str; 5] = ["input", "cache_read", "cache_write", "answer", "reasoning"];
 /// Its estimate is its text and its maximum output.
 const REQUEST: &str = r#"{"max_tokens":20,"prompt":"0123456789012345678901234567890123456789"}"#;
 const ESTIMATE: [i64; 5] = [10, 0, 0, 20, 0];
@@ -47,6 +48,10 @@ fn tariff() -> Tariff {
     let tariff = tariff.charge("cache_read", none.cache_read(1.0)).charge("cache_write", none.cache_write(1.0));
     let answer = none.output(1.0).reasoning(0.0);
     tariff.charge("answer", answer).charge("reasoning", none.reasoning(1.0)).build().unwrap()
+}
+
+fn accounting() -> Accounting {
+    Accounting::new(tariff()).estimator(estimate::input_and_max_output(1_000))
 }
 
 async fn boundless() -> RateLimiter {
@@ -82,7 +87,7 @@ fn body(recorded: &Recorded, frames: Frames) -> Script {
 /// Makes a call, and returns its charge by kind.
 async fn charged(limiter: &RateLimiter, recorded: &Recorded, frames: Frames) -> [i64; 5] {
     let charges = Charges::default();
-    let layer = ZaeLimit::new(limiter).llm(tariff()).settle(Notes(Arc::clone(&charges)));
+    let layer = ZaeLimit::new(limiter).llm(accounting()).settle(Notes(Arc::clone(&charges)));
     let layer = layer.deadline(Duration::from_secs(30));
     let service = service_fn(|_: Request<Full<Bytes>>| async {
         let mut response = Response::new(body(recorded, frames));
@@ -108,23 +113,6 @@ async fn all<F: Future<Output = ()>>(calls: impl IntoIterator<Item = F>) -> usiz
     stream::iter(calls).buffer_unordered(256).count().await
 }
 
-/// Parses the expected usage of a file by kind, and if it is complete.
-fn truth(recorded: &Recorded) -> Option<(bool, [i64; 5])> {
-    let (how, kinds) = recorded.reads.split_once(' ').unwrap();
-    let count = |name: &str| {
-        let mut counts = kinds.split(' ').filter_map(|part| part.split_once('='));
-        counts.find(|(kind, _)| *kind == name).map_or(0, |(_, count)| count.parse().unwrap())
-    };
-    let (output, reasoning) = (count("output"), count("reasoning"));
-    let usage = [count("input"), count("cache_read"), count("cache_write"), output - reasoning, reasoning];
-    match how {
-        "final" => Some((true, usage)),
-        "so_far" => Some((false, usage)),
-        _ if kinds == "refused" => Some((true, [0; 5])),
-        _ => None,
-    }
-}
-
 fn larger(usage: [i64; 5]) -> [i64; 5] {
     std::array::from_fn(|kind| usage[kind].max(ESTIMATE[kind]))
 }
@@ -136,10 +124,10 @@ async fn every_recorded_response_is_charged_right_however_it_travels() {
     let ways = [Frames::ByEvent, Frames::ByByte, Frames::WithTrailers];
     let calls = all(all_of_them.iter().flat_map(|recorded| ways.map(|frames| (recorded, frames))).map(
         async |(recorded, frames)| {
-            let expected = match truth(recorded) {
-                Some((true, usage)) => usage,
-                Some((false, usage)) => larger(usage),
-                None => ESTIMATE,
+            let expected = match recorded.truth() {
+                Truth::Final(usage) => usage,
+                Truth::SoFar(usage) => larger(usage),
+                Truth::Unknown => ESTIMATE,
             };
             assert_eq!(charged(&limiter, recorded, frames).await, expected, "{} {frames:?}", recorded.name);
         },
@@ -154,7 +142,10 @@ async fn a_response_that_breaks_off_is_charged_no_less_than_the_estimate_or_its_
     let recorded = Recorded::all();
     let cuts = recorded.iter().flat_map(|recorded| (0..=recorded.events().count()).map(move |cut| (recorded, cut)));
     all(cuts.map(async |(recorded, events)| {
-        let truth = truth(recorded).map_or(ESTIMATE, |(_, usage)| usage);
+        let truth = match recorded.truth() {
+            Truth::Final(usage) | Truth::SoFar(usage) => usage,
+            Truth::Unknown => ESTIMATE,
+        };
         let charged = charged(&limiter, recorded, Frames::Broken(events)).await;
         let least: [i64; 5] = std::array::from_fn(|kind| truth[kind].min(ESTIMATE[kind]));
         let all = charged.iter().sum::<i64>() >= truth.iter().sum::<i64>().min(ESTIMATE.iter().sum());
