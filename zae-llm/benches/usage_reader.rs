@@ -2,18 +2,51 @@
 //! matters, because both are measured in one run: through a gateway that writes event by event, as models generate
 //! them, or in blocks, as a buffering proxy does. `in_memory` has no network, and the copy it is compared with is
 //! faster than any inspection of bytes can be.
+//!
+//! `estimated_text` and `estimated_request` measure estimates. Allocations are counted for all of them.
 
-use bytes::BytesMut;
-use divan::{Bencher, counter::BytesCount};
+use bytes::{Bytes, BytesMut};
+use divan::{AllocProfiler, Bencher, black_box, counter::BytesCount};
 use tokio::runtime::Runtime;
-use zae_llm::{End, UsageReader};
+use zae_llm::{
+    End, LlmRequest, UsageReader,
+    estimate::{self, Estimator, tokens_of},
+};
 
 mod stream;
 
 use stream::{Gateway, Passing, Writes};
 
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+
+/// Texts that are repeated to a megabyte.
+const TEXTS: [&str; 3] = [
+    "The ferry left the harbour an hour late because of the storm. ",
+    "渡轮晚了一个小时才离开港口，因为有风暴。",
+    "for (index, value) in values.iter().enumerate() { total += value * 31; }\n",
+];
+
 fn main() {
     divan::main();
+}
+
+#[divan::bench(args = TEXTS, sample_count = 50)]
+fn estimated_text(bencher: Bencher<'_, '_>, text: &str) {
+    let text = text.repeat(1_000_000 / text.len());
+    bencher.counter(BytesCount::new(text.len())).bench(|| tokens_of(black_box(&text)));
+}
+
+/// A chat of twenty messages, from its bytes to its estimate.
+#[divan::bench(sample_count = 200)]
+fn estimated_request(bencher: Bencher<'_, '_>) {
+    let message = format!(r#"{{"role":"user","content":"{}"}}"#, TEXTS[0].repeat(10));
+    let messages = vec![message; 20].join(",");
+    let body = Bytes::from(format!(r#"{{"model":"gpt-5","max_completion_tokens":500,"messages":[{messages}]}}"#));
+    let estimator = estimate::learned();
+    bencher
+        .counter(BytesCount::new(body.len()))
+        .bench(|| estimator.estimate(&LlmRequest::from(black_box(body.clone())).at("/v1/chat/completions")));
 }
 
 fn through_gateway(bencher: Bencher<'_, '_>, writes: Writes, passing: Passing) {

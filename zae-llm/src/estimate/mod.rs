@@ -98,8 +98,9 @@ pub fn characters() -> Characters {
 /// the tokens that the model's provider documents for their size, pages or seconds, as far as their bytes tell these,
 /// and else [`MEDIA_TOKENS`]. No output.
 ///
-/// Within 30 % of OpenAI's tokenizer for each of 87 kinds of text in 49 languages that it was not made by, where a
-/// quarter of the characters is off by up to 92 %. [`guide::estimates`](crate::guide::estimates) has the table.
+/// Within 30 % of OpenAI's tokenizer for each of 87 kinds of text in 49 languages, other texts than those that it was
+/// fitted to, where a quarter of the characters is off by up to 87 %. [`guide::estimates`](crate::guide::estimates) has
+/// the table.
 ///
 /// ```
 /// use zae_llm::{LlmRequest, Usage, estimate::{self, Estimator}};

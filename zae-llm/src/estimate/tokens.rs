@@ -5,10 +5,9 @@ use tiktoken_rs::{
     tokenizer::{Tokenizer, get_tokenizer},
 };
 
-use super::{Estimator, media};
+use super::{Estimator, media::MediaTally};
 use crate::{
     LlmRequest, Usage,
-    providers::table::MediaRule,
     request::{Media, Pieces},
 };
 
@@ -45,24 +44,16 @@ impl Tokens {
 
 impl Estimator for Tokens {
     fn estimate(&self, request: &LlmRequest) -> Usage {
-        let rule = media::rule(request.model());
-        let mut count = Count {
-            encoding: encoding(request.model()),
-            tokens: 0,
-            exact: 0,
-            rest: 0,
-            media: 0,
-            characters: 0,
-            per_media: self.media,
-            rule,
-        };
+        let media = MediaTally::new(request.model(), self.media);
+        let encoding = encoding(request.model());
+        let mut count = Count { encoding, tokens: 0, exact: 0, rest: 0, media, characters: 0 };
         request.walk(&mut count);
         let like_it = if count.exact == 0 { 0 } else { (count.tokens * count.rest).div_ceil(count.exact) };
         let messages = request.messages();
         let framing = if messages == 0 { 0 } else { (messages + 1) * PER_MESSAGE };
-        let tools = if request.has_tools() { rule.tools } else { 0 };
+        let tools = if request.has_tools() { count.media.rule.tools } else { 0 };
         let tokens = count.tokens + like_it + framing + tools + count.characters.div_ceil(4);
-        Usage::new(tokens.saturating_add(count.media), 0)
+        Usage::new(tokens.saturating_add(count.media.tokens), 0)
     }
 }
 
@@ -81,10 +72,8 @@ struct Count {
     exact: u64,
     /// Bytes beyond.
     rest: u64,
-    media: u64,
+    media: MediaTally,
     characters: u64,
-    per_media: Option<u64>,
-    rule: &'static MediaRule,
 }
 
 impl Pieces for Count {
@@ -106,8 +95,7 @@ impl Pieces for Count {
     }
 
     fn media(&mut self, media: Media<'_>) {
-        let tokens = self.per_media.unwrap_or_else(|| media::tokens(&media, self.rule));
-        self.media = self.media.saturating_add(tokens);
+        self.media.add(&media);
     }
 
     fn opaque(&mut self, characters: u64) {

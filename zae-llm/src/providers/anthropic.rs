@@ -93,11 +93,12 @@ pub(super) const PROVIDER: Provider = Provider {
     },
     media: &[MediaRule {
         models: &["claude"],
-        picture: PicturePrice::Area { pixels: 750, most: 1_600 },
+        picture: PicturePrice::Area { pixels: 750, least: 1, most: 1_600 },
         page: 3_000,
         tools: 346,
         ..MediaRule::USUAL
     }],
-    endpoints: &[EndpointWord::free("/count_tokens")],
+    // The second on Vertex AI.
+    endpoints: &[EndpointWord::free("/count_tokens"), EndpointWord::free("/count-tokens:rawPredict")],
     ..Provider::NONE
 };

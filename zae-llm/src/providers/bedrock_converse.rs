@@ -11,8 +11,8 @@
 //! ```
 
 use super::table::{
-    Counted, Fields, LimitWords, Meaning, Means, MediaRule, Member, PicturePrice, Place, Provider, RequestWords, Role,
-    UsageShape, Word,
+    Counted, EndpointWord, Fields, LimitWords, Meaning, Means, MediaRule, Member, PicturePrice, Place, Provider,
+    RequestWords, Role, UsageShape, Word,
 };
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -49,13 +49,24 @@ pub(super) const PROVIDER: Provider = Provider {
         schemas: &["toolConfig"],
         media: &["bytes", "s3Location"],
     },
-    // Of Nova: <https://docs.aws.amazon.com/nova/latest/userguide/modalities-image.html>, `modalities-video.html`.
-    media: &[MediaRule {
-        models: &["nova-"],
-        picture: PicturePrice::Area { pixels: 650, most: 2_600 },
-        second_of_video: 288_000,
-        ..MediaRule::USUAL
-    }],
+    // Of Nova: <https://docs.aws.amazon.com/nova/latest/userguide/modalities-image.html>, whose table has approximate
+    // counts of five sizes (800 for the smallest, to which smaller ones are scaled up); `modalities-video.html`. Nova 2
+    // bills a flat rate: <https://docs.aws.amazon.com/nova/latest/nova2-userguide/using-multimodal-models.html>.
+    media: &[
+        MediaRule {
+            models: &["nova-"],
+            picture: PicturePrice::Area { pixels: 650, least: 800, most: 2_600 },
+            second_of_video: 288_000,
+            ..MediaRule::USUAL
+        },
+        MediaRule {
+            models: &["nova-2"],
+            picture: PicturePrice::Fixed(230),
+            second_of_video: 288_000,
+            ..MediaRule::USUAL
+        },
+    ],
+    endpoints: &[EndpointWord::free("/count-tokens")],
     limits: LimitWords {
         refused: &["throttlingException", "serviceUnavailableException", "ThrottlingException"],
         ..LimitWords::NONE

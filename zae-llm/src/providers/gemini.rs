@@ -18,27 +18,49 @@ use super::table::{
     RetryDetail, UsageShape,
 };
 
+/// The second as some proxies wrap it.
+const PLACES: &[Place] = &[Place::usage("", "usageMetadata"), Place::usage("response", "usageMetadata")];
+
 pub(super) const PROVIDER: Provider = Provider {
-    usage: &[UsageShape {
-        // The second as some proxies wrap it.
-        places: &[Place::usage("", "usageMetadata"), Place::usage("response", "usageMetadata")],
-        signs: &[],
-        fields: Fields {
-            input: &["promptTokenCount"],
-            more_input: &["toolUsePromptTokenCount"],
-            output: &["candidatesTokenCount"],
-            cache_read: &["cachedContentTokenCount"],
-            reasoning: &["thoughtsTokenCount"],
-            audio_input: &["promptTokensDetails[modality=AUDIO].tokenCount"],
-            image_input: &["promptTokensDetails[modality=IMAGE].tokenCount"],
-            audio_output: &["candidatesTokensDetails[modality=AUDIO].tokenCount"],
-            image_output: &["candidatesTokensDetails[modality=IMAGE].tokenCount"],
-            total: &["totalTokenCount"],
-            ..Fields::NONE
+    usage: &[
+        UsageShape {
+            places: PLACES,
+            signs: &[
+                &["promptTokenCount"],
+                &["candidatesTokenCount"],
+                &["responseTokenCount"],
+                &["thoughtsTokenCount"],
+                &["cachedContentTokenCount"],
+                &["toolUsePromptTokenCount"],
+            ],
+            fields: Fields {
+                input: &["promptTokenCount"],
+                more_input: &["toolUsePromptTokenCount"],
+                // The second of the Live API.
+                output: &["candidatesTokenCount", "responseTokenCount"],
+                cache_read: &["cachedContentTokenCount"],
+                reasoning: &["thoughtsTokenCount"],
+                audio_input: &["promptTokensDetails[modality=AUDIO].tokenCount"],
+                image_input: &["promptTokensDetails[modality=IMAGE].tokenCount"],
+                audio_output: &[
+                    "candidatesTokensDetails[modality=AUDIO].tokenCount",
+                    "responseTokensDetails[modality=AUDIO].tokenCount",
+                ],
+                image_output: &["candidatesTokensDetails[modality=IMAGE].tokenCount"],
+                total: &["totalTokenCount"],
+                ..Fields::NONE
+            },
+            reasoning: Counted::Beside,
+            ..UsageShape::PLAIN
         },
-        reasoning: Counted::Beside,
-        ..UsageShape::PLAIN
-    }],
+        // Of a context that is cached explicitly.
+        UsageShape {
+            places: PLACES,
+            signs: &[&["totalTokenCount"]],
+            fields: Fields { input: &["totalTokenCount"], ..Fields::NONE },
+            ..UsageShape::PLAIN
+        },
+    ],
     places: &[Place::error("", "error"), Place::error("response", "error")],
     request: RequestWords {
         // Both spellings of protobuf's JSON.
@@ -72,6 +94,8 @@ pub(super) const PROVIDER: Provider = Provider {
             second_of_video: 263_000,
             ..MediaRule::USUAL
         },
+        // The default resolution of version 3; requests may set another, which is not looked at. A second of video is
+        // one picture of 70, and its sound.
         MediaRule {
             models: &["gemini-3"],
             picture: PicturePrice::Fixed(1_120),
@@ -84,7 +108,11 @@ pub(super) const PROVIDER: Provider = Provider {
     endpoints: &[
         EndpointWord::reads(":embedContent"),
         EndpointWord::reads(":batchEmbedContents"),
+        EndpointWord::reads("/cachedContents"),
         EndpointWord::free(":countTokens"),
+        EndpointWord::free(":computeTokens"),
+        EndpointWord::free(":batchGenerateContent"),
+        EndpointWord::free(":asyncBatchEmbedContent"),
     ],
     ..Provider::NONE
 };

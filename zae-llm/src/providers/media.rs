@@ -26,8 +26,8 @@ pub(crate) enum PicturePrice {
     Tiles { base: u64, tile: u64 },
     /// For each square of 32 pixels so many hundredths, for at most 1 536 of them.
     Patches(u64),
-    /// One for so many pixels, at most so many.
-    Area { pixels: u64, most: u64 },
+    /// One for so many pixels, at least and at most so many.
+    Area { pixels: u64, least: u64, most: u64 },
     /// For each square of 768 pixels so many.
     Squares(u64),
     /// The same for every size.

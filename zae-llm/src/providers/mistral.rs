@@ -39,10 +39,13 @@ pub(super) const PROVIDER: Provider = Provider {
         },
     ],
     media: &[
-        // Pixtral sees squares of 16 pixels, of pictures of at most 1 024 by 1 024.
+        // Mistral documents no counts; these follow the published configuration of the models. Pixtral sees squares of
+        // 16 pixels, of pictures of at most 1 024 by 1 024: `params.json` of
+        // <https://huggingface.co/mistralai/Pixtral-12B-2409>. Voxtral hears 12.5 frames a second
+        // (<https://mistralai.github.io/mistral-common/usage/audio>) and pads; the example of the API has 12.9.
         MediaRule {
             models: &["pixtral"],
-            picture: PicturePrice::Area { pixels: 256, most: 4_160 },
+            picture: PicturePrice::Area { pixels: 256, least: 1, most: 4_160 },
             ..MediaRule::USUAL
         },
         MediaRule { models: &["voxtral"], second_of_sound: 12_900, ..MediaRule::USUAL },

@@ -16,9 +16,11 @@ mod gemini;
 mod gemini_interactions;
 mod github;
 mod groq;
+mod hosts;
 mod ietf;
 mod jina;
 mod llama_cpp;
+mod lm_studio;
 mod media;
 mod merged;
 mod minimax;
@@ -28,9 +30,11 @@ mod ollama;
 mod openai;
 mod perplexity;
 mod replicate;
+mod sglang;
 mod shape;
 mod stripe;
 pub(crate) mod table;
+mod tei;
 mod tgi;
 mod vertex;
 mod voyage;
@@ -94,8 +98,11 @@ formats! {
     Voyage: voyage, jina;
     /// Ollama's own API: the counts of the last line.
     Ollama: ollama;
-    /// Servers that one runs oneself, by their own APIs: llama.cpp and text-generation-inference.
-    SelfHosted: llama_cpp, tgi;
+    /// Servers that one runs oneself, by their own APIs: llama.cpp, LM Studio, SGLang, text-generation-inference and
+    /// text-embeddings-inference.
+    SelfHosted: llama_cpp, lm_studio, sglang, tgi, tei;
+    /// Hosts with APIs of their own: Aleph Alpha, DeepInfra, NLP Cloud, OCI and Tencent.
+    Hosts: hosts;
     /// Replicate's predictions: `metrics`.
     Replicate: replicate;
     /// watsonx text generation and embeddings: the counts of `results`.

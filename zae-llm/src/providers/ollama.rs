@@ -29,6 +29,11 @@ pub(super) const PROVIDER: Provider = Provider {
         schemas: &["tools"],
         media: &["images"],
     },
-    endpoints: &[EndpointWord::reads("/api/embed"), EndpointWord::reads("/api/embeddings")],
+    endpoints: &[
+        EndpointWord::reads("/api/embed"),
+        EndpointWord::reads("/api/embeddings"),
+        EndpointWord::free("/api/show"),
+        EndpointWord::free("/api/pull"),
+    ],
     ..Provider::NONE
 };

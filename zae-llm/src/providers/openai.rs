@@ -183,6 +183,10 @@ pub(super) const PROVIDER: Provider = Provider {
         EndpointWord::free("/uploads"),
         EndpointWord::free("/batches"),
         EndpointWord::free("/input_tokens"),
+        EndpointWord::free("/fine_tuning/jobs"),
+        EndpointWord::free("/vector_stores"),
+        EndpointWord::free("/realtime/client_secrets"),
+        EndpointWord::free("/realtime/sessions"),
     ],
     ..Provider::NONE
 };

@@ -371,8 +371,8 @@ fn head_counts(headers: &HeaderMap, tally: &mut UsageTally) -> Option<Usage> {
     })
 }
 
-/// Parses the counts in headers with these names; `None` unless both input and output are present. Cached tokens in
-/// headers are beside the input.
+/// Parses the counts in headers with these names; `None` without the input, or with an output that is no count. Without
+/// a header for the output there is none, as of embeddings. Cached tokens in headers are beside the input.
 fn head_usage(headers: &HeaderMap, names: &HeadCounts, tally: &mut UsageTally) -> Option<Usage> {
     let mut get = |name: &str| -> Option<u64> {
         if name.is_empty() {
@@ -387,6 +387,9 @@ fn head_usage(headers: &HeaderMap, names: &HeadCounts, tally: &mut UsageTally) -
     };
     let (input, output) = (get(names.input), get(names.output));
     let (read, write) = (get(names.cache_read), get(names.cache_write));
-    let usage = Usage::new(input?, output?);
+    if output.is_none() && headers.contains_key(names.output) {
+        return None;
+    }
+    let usage = Usage::new(input?, output.unwrap_or(0));
     Some(usage.cache_read_beside(read.unwrap_or(0)).cache_write_beside(write.unwrap_or(0)))
 }

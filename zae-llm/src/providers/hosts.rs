@@ -1,0 +1,63 @@
+//! Hosts of models with an API of their own and little else to say: Aleph Alpha, DeepInfra, NLP Cloud, OCI and Tencent.
+//!
+//! Sources: <https://docs.aleph-alpha.com/api/complete/>; <https://deepinfra.com/docs/inference>;
+//! <https://docs.nlpcloud.com/#generation>; <https://docs.oracle.com/en-us/iaas/api/#/en/generative-ai-inference/>, of
+//! `Usage`; <https://cloud.tencent.com/document/api/1729/105701>.
+//!
+//! ```json
+//! {"completions": [], "num_tokens_prompt_total": 2, "num_tokens_generated": 3}
+//! {"inference_status": {"tokens_input": 20, "tokens_generated": 100, "runtime_ms": 1243}, "results": []}
+//! {"generated_text": "", "nb_input_tokens": 11, "nb_generated_tokens": 33}
+//! {"chatResponse": {"usage": {"promptTokens": 20, "completionTokens": 12, "totalTokens": 32}}}
+//! {"Response": {"Usage": {"PromptTokens": 3, "CompletionTokens": 20, "TotalTokens": 23}}}
+//! ```
+
+use super::table::{Fields, Place, Provider, UsageShape};
+
+pub(super) const PROVIDER: Provider = Provider {
+    usage: &[
+        UsageShape {
+            places: &[Place::count("", "num_tokens_prompt_total"), Place::count("", "num_tokens_generated")],
+            signs: &[&["num_tokens_prompt_total"]],
+            fields: Fields { input: &["num_tokens_prompt_total"], output: &["num_tokens_generated"], ..Fields::NONE },
+            ..UsageShape::PLAIN
+        },
+        UsageShape {
+            places: &[Place::usage("", "inference_status")],
+            signs: &[&["tokens_input"], &["tokens_generated"]],
+            fields: Fields { input: &["tokens_input"], output: &["tokens_generated"], ..Fields::NONE },
+            ..UsageShape::PLAIN
+        },
+        UsageShape {
+            places: &[Place::count("", "nb_input_tokens"), Place::count("", "nb_generated_tokens")],
+            signs: &[&["nb_input_tokens"], &["nb_generated_tokens"]],
+            fields: Fields { input: &["nb_input_tokens"], output: &["nb_generated_tokens"], ..Fields::NONE },
+            ..UsageShape::PLAIN
+        },
+        UsageShape {
+            places: &[Place::usage("chatResponse", "usage"), Place::usage("inferenceResponse", "usage")],
+            signs: &[&["promptTokens"]],
+            fields: Fields {
+                input: &["promptTokens"],
+                output: &["completionTokens"],
+                cache_read: &["promptTokensDetails.cachedTokens"],
+                reasoning: &["completionTokensDetails.reasoningTokens"],
+                total: &["totalTokens"],
+                ..Fields::NONE
+            },
+            ..UsageShape::PLAIN
+        },
+        UsageShape {
+            places: &[Place::usage("", "Usage"), Place::usage("Response", "Usage")],
+            signs: &[&["PromptTokens"]],
+            fields: Fields {
+                input: &["PromptTokens"],
+                output: &["CompletionTokens"],
+                total: &["TotalTokens"],
+                ..Fields::NONE
+            },
+            ..UsageShape::PLAIN
+        },
+    ],
+    ..Provider::NONE
+};

@@ -1,0 +1,17 @@
+//! Hugging Face's text-embeddings-inference: its own API answers bare lists, and counts in its headers. Its compatible
+//! endpoint follows OpenAI's.
+//!
+//! Source: `router/src/http/server.rs` and `router/src/lib.rs` of
+//! <https://github.com/huggingface/text-embeddings-inference>.
+//!
+//! ```text
+//! x-compute-characters: 30
+//! x-compute-tokens: 9
+//! ```
+
+use super::table::{HeadCounts, Provider};
+
+pub(super) const PROVIDER: Provider = Provider {
+    head: Some(HeadCounts { input: "x-compute-tokens", output: "", cache_read: "", cache_write: "" }),
+    ..Provider::NONE
+};
