@@ -53,11 +53,10 @@
 //! |---|---|
 //! | is answered, and the answer is read to its end | the usage that it reports; without, the estimate |
 //! | breaks off: the caller hangs up or never reads, the provider dies | the estimate, or the usage so far if that is more |
-//! | is answered compressed, and the client does not unpack it | the estimate |
-//! | is refused by the provider (429, …) | the request, and no tokens |
+//! | is refused, or not run, by the provider (400 to 498 but 408, 500, 501, 503, 529) | the request, and no tokens |
 //! | never reached the provider: no connection | nothing |
 //! | gets no answer, for another reason | the estimate |
-//! | fails with 5xx | the estimate, unless a [`settle`] rule says otherwise |
+//! | fails with another status, after which it may have run | the estimate, unless a [`settle`] rule says otherwise |
 //!
 //! # Beside retries
 //!
@@ -89,7 +88,7 @@
 //! |---|---|---|---|
 //! | `zae_client_calls_total` | counter | `outcome` = `at_once`, `waited`, `not_yet`, `failed` | calls |
 //! | `zae_client_wait_seconds` | histogram | | time that each call waited, in seconds |
-//! | `zae_client_waits_total` | counter | `reason` = `limit`, `provider`, `line` | waits; a call may have several |
+//! | `zae_client_waits_total` | counter | `reason` = `limit`, `provider`, `line`, `store` | waits; a call may have several |
 //! | `zae_client_provider_refusals_total` | counter | `verdict` = `not_yet`, `never` | refusals by the provider |
 //! | `zae_client_pauses_shared_total` | counter | | pauses written to the table |
 //! | `zae_client_settlements_total` | counter | `end` = `complete`, `body_failed`, `dropped`, `never_sent`; `verdict` = `keep`, `refund`, `refused`, `by_caller` | leases settled |
@@ -123,6 +122,7 @@ struct Readme;
 
 mod admit;
 mod call;
+mod collect;
 mod error;
 pub mod find;
 pub mod guide;
@@ -134,6 +134,7 @@ mod pause;
 mod peek;
 mod permit;
 mod response;
+mod returns;
 mod service;
 mod telemetry;
 mod wait;

@@ -13,6 +13,8 @@ use crate::{
     call::Call,
     error::{CallError, ServiceError},
     outgoing::OutgoingLimit,
+    response::{Admission, Sent},
+    returns::Returns,
     telemetry,
 };
 
@@ -42,6 +44,7 @@ fn limited(error: CallError) -> Error {
 }
 
 impl OutgoingLimit {
+    /// Wraps a request for the extractors. Bodies up to the accounting's limit are parsed.
     pub(crate) fn look_at(&self, request: Request, extensions: Extensions) -> Call {
         let max_parsed = self.accounting.as_ref().map_or(DEFAULT_BODY_LIMIT, zae_tower::llm::Accounting::max_body);
         Call::new(request, extensions, max_parsed)
@@ -49,7 +52,7 @@ impl OutgoingLimit {
 
     /// Decides about a call that is sent next. If it is dropped before it returns, no tokens stay taken; after that,
     /// the call counts.
-    pub(crate) async fn prepare(&self, call: &mut Call) -> std::result::Result<crate::response::Sent, CallError> {
+    pub(crate) async fn prepare(&self, call: &mut Call) -> std::result::Result<Sent, CallError> {
         let subject = self.look(call).await.map_err(CallError::Unusable)?;
         let admitted = self.admit(&subject).await?;
         let lease = LeaseHandle::from(admitted.lease);
@@ -59,9 +62,12 @@ impl OutgoingLimit {
             .as_ref()
             .zip(subject.tariff)
             .map(|(accounting, tariff)| accounting.meter_by(tariff).of_model(subject.model.as_deref()));
-        Ok(crate::response::Sent {
+        let key = (subject.entity, subject.resource);
+        let returns = Returns::new(self.lines.clone(), key, lease.clone());
+        Ok(Sent {
+            returns,
             guard: guard.metered(meter),
-            admission: crate::response::Admission::new(lease, admitted.waited),
+            admission: Admission::new(lease, admitted.waited),
             scope: subject.scope,
             at: Instant::now(),
         })

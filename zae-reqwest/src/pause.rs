@@ -54,9 +54,12 @@ pub(crate) struct Pausing {
     pub(crate) said: Arc<str>,
 }
 
+/// The state of one scope in this process.
 #[derive(Default)]
 struct Scope {
+    /// The longest pause that is known, possibly over.
     pause: Option<Pausing>,
+    /// The instant of the last read of the table, whatever it found.
     read_at: Option<Instant>,
     /// Held while reading; other callers wait for the result.
     reading: Arc<tokio::sync::Mutex<()>>,
@@ -78,6 +81,7 @@ pub(crate) struct PauseBook {
 }
 
 impl PauseBook {
+    /// Creates a book without pauses; none will be longer than `cap`.
     pub(crate) fn new(repository: Repository, mode: Pauses, cap: Duration) -> Self {
         Self { mode, cap: cap.min(LONGEST), repository, scopes: Mutex::default() }
     }
@@ -195,6 +199,7 @@ impl PauseBook {
         Some(pause)
     }
 
+    /// Forgets scopes without a pause if there are too many.
     fn make_room(&self, scopes: &mut HashMap<ResourceName, Scope>, now: Instant) {
         if scopes.len() >= MAX_SCOPES {
             scopes.retain(|_, known| known.live(now).is_some() || known.read_at.is_some_and(|at| now - at < BELIEVED));
@@ -203,6 +208,7 @@ impl PauseBook {
 }
 
 impl Scope {
+    /// Returns the pause, unless it is over.
     fn live(&self, now: Instant) -> Option<Pausing> {
         self.pause.clone().filter(|pause| pause.until > now)
     }
@@ -221,6 +227,7 @@ impl Scope {
         }
     }
 
+    /// Replaces the pause by a longer one.
     fn extend(&mut self, pause: Pausing) {
         if self.pause.as_ref().is_none_or(|known| known.until < pause.until) {
             self.pause = Some(pause);

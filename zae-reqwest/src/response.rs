@@ -21,6 +21,7 @@ use crate::{
     outgoing::{OutgoingLimit, Refusals},
     peek::Peeked,
     provider::{Answer, Verdict},
+    returns::{Returning, Returns},
 };
 
 /// Maximum number of bytes of a refusal's body that are read ahead.
@@ -86,6 +87,8 @@ pub(crate) struct Sent {
     pub(crate) scope: ResourceName,
     /// The instant at which it was sent.
     pub(crate) at: Instant,
+    /// Dropped when it is settled.
+    pub(crate) returns: Returns,
 }
 
 impl Sent {
@@ -99,7 +102,7 @@ impl Sent {
 impl OutgoingLimit {
     /// Learns from a response, and ties the settlement to the end of its body.
     pub(crate) async fn receive(&self, sent: Sent, response: Response) -> Result<Response, CallError> {
-        let Sent { mut guard, admission, scope, at } = sent;
+        let Sent { mut guard, admission, scope, at, returns } = sent;
         // The conversions of `reqwest` drop the URL, except in this extension.
         let url = http::Response::builder().url(response.url().clone()).body(());
         let (mut parts, body) = http::Response::<Body>::from(response).into_parts();
@@ -139,7 +142,7 @@ impl OutgoingLimit {
         }
         response.extensions_mut().insert(answer);
         response.extensions_mut().insert(admission);
-        Ok(Response::from(response.map(|()| Body::wrap(ResponseBody::limited(body, guard)))))
+        Ok(Response::from(response.map(|()| Body::wrap(Returning::new(ResponseBody::limited(body, guard), returns)))))
     }
 }
 

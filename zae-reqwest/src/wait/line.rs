@@ -10,9 +10,13 @@ use std::{
     future::poll_fn,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Poll, Waker},
+    time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
 use zae_tower::{EntityId, ResourceName};
 
 use super::WaitReason;
@@ -22,15 +26,22 @@ pub(crate) type Key = (EntityId, ResourceName);
 
 /// Maximum number of calls that ask concurrently.
 const MAX_HEADS: usize = 64;
+/// The weight of the latest call among the recent ones.
+const RECENT: f64 = 0.2;
+/// Bounds the share that calls are expected to give back, so that no wait becomes too short.
+const MOST_RETURNED: f64 = 0.8;
 
 /// The lines of a process, one per entity and resource with waiting calls. The map has at most as many entries as there
 /// are waiters, and entries are removed with them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lines(Arc<Mutex<HashMap<Key, Line>>>);
 
+/// The calls that wait for one entity and resource.
 #[derive(Debug)]
 struct Line {
+    /// Tells places apart.
     next_ticket: u64,
+    /// Places that are not at the head, in order of arrival, with the wakers of those that are polled.
     queue: VecDeque<(u64, Option<Waker>)>,
     /// Number of places at the head.
     heads: usize,
@@ -40,6 +51,10 @@ struct Line {
     room: usize,
     /// The reason of the last blocked place, and the time until which it waits.
     reason: Option<(WaitReason, Instant)>,
+    /// Wakes blocked places before their time.
+    nudge: Arc<Notify>,
+    /// The share of their tokens that recent calls gave back.
+    returned: f64,
 }
 
 /// A place in a line: first in its queue, then at its head. Dropping it gives it up.
@@ -48,6 +63,7 @@ pub(crate) struct QueuePlace {
     lines: Lines,
     key: Key,
     ticket: u64,
+    /// The state of this place, which the line counts.
     stage: Stage,
 }
 
@@ -55,8 +71,11 @@ pub(crate) struct QueuePlace {
 enum Stage {
     /// In the queue, or already called to the head but not yet notified.
     Queued,
+    /// At the head, asking the limiter.
     Asking,
+    /// At the head, waiting: no other place moves there.
     Blocked,
+    /// Served, and about to leave.
     Served,
 }
 
@@ -68,6 +87,18 @@ impl Lines {
     /// Returns true if a call is waiting.
     pub(crate) fn is_busy(&self, key: &Key) -> bool {
         self.lock().contains_key(key)
+    }
+
+    /// Notes that a call of this process took `taken` tokens and kept `kept` of them. If it gave some back, the places
+    /// at the head that wait are woken.
+    pub(crate) fn settled(&self, key: &Key, taken: i64, kept: i64) {
+        let mut lines = self.lock();
+        let Some(line) = lines.get_mut(key).filter(|_| taken > 0) else { return };
+        let share = (1.0 - kept as f64 / taken as f64).clamp(0.0, MOST_RETURNED);
+        line.returned += (share - line.returned) * RECENT;
+        if kept < taken {
+            line.nudge.notify_waiters();
+        }
     }
 
     /// Goes to the end of the line.
@@ -84,8 +115,18 @@ impl Lines {
 }
 
 impl Line {
+    /// Creates an empty line with room for one at its head.
     fn new() -> Self {
-        Self { next_ticket: 0, queue: VecDeque::new(), heads: 0, blocked: 0, room: 1, reason: None }
+        Self {
+            next_ticket: 0,
+            queue: VecDeque::new(),
+            heads: 0,
+            blocked: 0,
+            room: 1,
+            reason: None,
+            nudge: Arc::default(),
+            returned: 0.0,
+        }
     }
 
     /// Moves calls to the head while there is room.
@@ -140,6 +181,37 @@ impl QueuePlace {
         line.reason = Some((reason.clone(), until));
     }
 
+    /// Returns the time in which tokens that are refilled in `refill` are expected: sooner, as far as other calls give
+    /// some back.
+    pub(crate) fn expected(&self, refill: Duration) -> Duration {
+        let returned = self.lines.lock().get(&self.key).map_or(0.0, |line| line.returned);
+        refill.mul_f64(1.0 - returned)
+    }
+
+    /// Waits for `time`, or until tokens were given back.
+    ///
+    /// Cancel-safe: nothing changes.
+    pub(crate) async fn wait(&self, time: Duration) {
+        let nudge = self.lines.lock().get(&self.key).map(|line| Arc::clone(&line.nudge));
+        match nudge {
+            // Ends at the time, if nothing wakes it before.
+            Some(nudge) => drop(timeout(time, nudge.notified()).await),
+            None => sleep(time).await,
+        }
+    }
+
+    /// Lets one more call move to the head, while it keeps its place there.
+    pub(crate) fn step_aside(&mut self) {
+        let mut lines = self.lines.lock();
+        let Some(line) = lines.get_mut(&self.key) else { return };
+        if self.stage == Stage::Blocked {
+            self.stage = Stage::Asking;
+            line.blocked -= 1;
+            line.room = line.room.max(line.heads + 1);
+            line.call();
+        }
+    }
+
     /// Records that the call was served, and leaves the line.
     pub(crate) fn served(mut self) {
         let mut lines = self.lines.lock();
@@ -182,7 +254,7 @@ impl Drop for QueuePlace {
 
 #[cfg(test)]
 mod tests {
-    use std::{pin::pin, time::Duration};
+    use std::pin::pin;
 
     use futures_util::FutureExt;
 
@@ -253,6 +325,26 @@ mod tests {
         assert!(matches!(behind.reason(), Some((WaitReason::Provider { .. }, at)) if at == until));
         drop(head);
         assert!(comes(&mut behind) && behind.reason().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tokens_given_back_wake_the_head() {
+        let lines = Lines::default();
+        let mut head = lines.join(key());
+        assert!(comes(&mut head));
+        let started = Instant::now();
+        let nudge = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            lines.settled(&key(), 100, 40);
+        };
+        futures_util::join!(head.wait(Duration::from_secs(60)), nudge);
+        assert_eq!(started.elapsed().as_secs(), 1);
+        head.wait(Duration::from_secs(60)).await;
+        assert_eq!(started.elapsed().as_secs(), 61, "each time once");
+        (0..50).for_each(|_| lines.settled(&key(), 100, 40));
+        assert_eq!(head.expected(Duration::from_secs(10)).as_secs(), 4);
+        (0..50).for_each(|_| lines.settled(&key(), 100, 100));
+        assert_eq!(head.expected(Duration::from_secs(10)).as_millis().div_ceil(100), 100);
     }
 
     #[tokio::test]

@@ -7,11 +7,14 @@ mod line;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-pub(crate) use line::{Lines, QueuePlace};
+pub(crate) use line::{Key, Lines, QueuePlace};
 use zae_tower::{EntityId, ResourceName, zae_limiter::error::RateLimitExceeded};
 
-/// The minimum and the maximum jitter.
-const JITTER: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(2));
+/// The shortest and the longest range of jitter.
+const JITTER: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(2));
+/// The range of jitter after a wait that is no shorter: several times what round trips to the store differ by, which
+/// would decide otherwise.
+const TURN: Duration = Duration::from_millis(30);
 
 /// The reason why a call waits.
 ///
@@ -76,8 +79,10 @@ pub struct Wait<'a> {
     pub waited: Duration,
 }
 
-/// Returns `wait` plus up to a tenth of it.
-pub(crate) fn jittered(wait: Duration) -> Duration {
-    let most = (wait / 10).clamp(JITTER.0, JITTER.1);
-    wait + most.mul_f64(rand::random::<f64>())
+/// Returns a random delay after `wait`, of up to a tenth of it. A call that was refused before takes the first half of
+/// that range, any other the second half: so processes take turns instead of overtaking each other.
+pub(crate) fn jitter(wait: Duration, refusals: u32) -> Duration {
+    let half = (wait / 10).max(wait.min(TURN)).clamp(JITTER.0, JITTER.1) / 2;
+    let within = half.mul_f64(rand::random::<f64>());
+    if refusals == 0 { half + within } else { within }
 }

@@ -2,7 +2,9 @@
 
 mod bench;
 mod contract;
+mod corpus;
 mod ends;
+mod fleet;
 mod load;
 mod openai;
 mod pauses;
