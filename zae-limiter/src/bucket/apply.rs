@@ -4,7 +4,6 @@ use crate::bucket::{
     image::{Image, LimitImage},
     leftovers::Enabled,
     quota::stored::{QuotaWrite, StoredQuota},
-    refund::RefundsBefore,
     stamp::TimedStamp,
     write::{BucketWrite, TokenWrite, Validity},
 };
@@ -23,10 +22,7 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
         && write.expect_incarnation.as_ref().is_none_or(|incarnation| *incarnation == item.incarnation)
         && write.bypass.is_none_or(|stamp| stamp.expect == item.bypass)
         && valid;
-    let stamp = write.refund.is_none_or(|refund| match refund.before {
-        RefundsBefore::Exactly(last) => item.last_refund == last,
-        RefundsBefore::AnyOther => item.last_refund != Some(refund.id),
-    });
+    let stamp = write.refund.is_none_or(|refund| refund.may_follow(&item.refunds));
     let enabled = write.expect_enabled == Enabled::Any || !item.disabled;
     let over = write.remove.iter().all(|leftover| item.leftovers.contains(leftover));
     let bounds = write.ladder.as_ref().is_none_or(|ladder| ladder.holds(item, &write.limits));
@@ -66,7 +62,10 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
         }
         stored.quota = quota_after(stored.quota.take(), &limit.quota);
     }
-    item.last_refund = write.refund.map(|refund| refund.id).or(item.last_refund);
+    if let Some(mark) = write.refund.map(|refund| refund.mark) {
+        item.refunds.last = Some(mark.number);
+        mark.slot.into_iter().for_each(|slot| item.refunds.note(slot.into(), mark.number));
+    }
     item.last_refill = write.set_refill.unwrap_or(item.last_refill);
     item.leftovers.retain(|leftover| !write.remove.contains(leftover));
     if let Some(set) = write.bypass.and_then(|stamp| stamp.set) {

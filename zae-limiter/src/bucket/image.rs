@@ -14,7 +14,7 @@
 use crate::{
     bucket::{
         Accrual, MILLI, Params, incarnation::Incarnation, kind::Kind, lifetime::DEEPEST_DEBT, owner::Owner,
-        quota::stored::StoredQuota, stamp::TimedStamp, watch::Watch,
+        quota::stored::StoredQuota, refund_stamp::StoredRefunds, stamp::TimedStamp, watch::Watch,
     },
     model::name::LimitName,
 };
@@ -44,8 +44,8 @@ pub(crate) struct Image {
     pub(crate) scheduled: bool,
     /// Identifies this creation of the bucket; absent on buckets that the reference created.
     pub(crate) incarnation: Option<Incarnation>,
-    /// The stamp of the last refund.
-    pub(crate) last_refund: Option<i64>,
+    /// The stamps of refunds.
+    pub(crate) refunds: StoredRefunds,
     /// Until when it counts as shared by several processes, in epoch ms.
     pub(crate) shared_until: Option<i64>,
     /// Its limits.

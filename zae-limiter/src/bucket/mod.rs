@@ -98,6 +98,7 @@ mod plan_tests;
 #[allow(dead_code, reason = "schedules of parameters and sessions are evaluated, and no limit has them yet")]
 pub(crate) mod quota;
 pub(crate) mod refund;
+pub(crate) mod refund_stamp;
 #[cfg(test)]
 mod refund_tests;
 #[cfg(test)]

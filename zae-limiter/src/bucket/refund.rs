@@ -35,9 +35,7 @@
 //!
 //! `R` is a condition of the write: the count of refunds must not have grown by more than the margin left (`at_most`),
 //! so a neighbour's refund since the image cannot make ours too large. With more limits than conditions have room for,
-//! the stamp of the last refund (`z_rid`) stands for all of them. That stamp also tells a refund that the network
-//! delivered twice from two refunds: all attempts at one carry the same 63 random bits, and the item that a failed
-//! condition returns shows them.
+//! the stamp of the last refund stands for all of them ([`refund_stamp`](crate::bucket::refund_stamp)).
 
 use smallvec::SmallVec;
 
@@ -47,7 +45,6 @@ use crate::{
         image::{Balance, Basis, Image, LimitImage},
         kind::{AppliedLimit, Kind},
         peaks::Peaks,
-        write::{BucketWrite, LimitWrite},
     },
     model::name::LimitName,
 };
@@ -67,61 +64,6 @@ pub(crate) struct Mark {
     pub(crate) taken_at: i64,
     /// The number of resets by hand until then, of a quota.
     pub(crate) resets_by_hand: i64,
-}
-
-/// Tells one refund from another, so that one which the network delivers twice counts once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RefundStamp {
-    /// 63 random bits, kept for all attempts at the same refund.
-    pub(crate) id: i64,
-    /// The refunds before it.
-    pub(crate) before: RefundsBefore,
-}
-
-/// The refunds that may have come before a refund since its image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RefundsBefore {
-    /// None: the last one still is this (`None`: there was none at all).
-    Exactly(Option<i64>),
-    /// Any but itself, within the margins of its limits.
-    AnyOther,
-}
-
-/// Up to so many limits each have a margin for the refunds of neighbours. Beyond, conditions would outgrow DynamoDB's
-/// bounds, and one stands for all.
-const FEW: usize = 4;
-
-impl BucketWrite {
-    /// Stamps the write with `id`, if it gives anything back. `neighbours` tells if others refund the same bucket.
-    ///
-    /// A refund without room gives no tokens, and still lowers the count of consumed tokens, so it is stamped too.
-    pub(crate) fn stamped(mut self, id: i64, image: &Image, neighbours: Neighbours) -> Self {
-        let refunds = || self.limits.iter().filter(|limit| limit.refund.is_some());
-        let count = refunds().count();
-        if count == 0 && self.limits.iter().all(|limit| limit.consumed >= 0) {
-            return self;
-        }
-        let is_counted = |limit: &LimitWrite| image.limit(limit.name.as_str()).is_some_and(|l| l.refunded.is_some());
-        let has_margins = neighbours == Neighbours::Some && count <= FEW && refunds().all(is_counted);
-        let before = match image.last_refund {
-            Some(_) if has_margins => RefundsBefore::AnyOther,
-            last => RefundsBefore::Exactly(last),
-        };
-        if matches!(before, RefundsBefore::Exactly(_)) {
-            self.limits.iter_mut().filter_map(|limit| limit.refund.as_mut()).for_each(|refund| refund.at_most = None);
-        }
-        self.refund = Some(RefundStamp { id, before });
-        self
-    }
-}
-
-/// Tells if other processes are known to write the same bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Neighbours {
-    /// No: a stamp suffices, and conditions stay short.
-    None,
-    /// Yes: each limit gets a margin, so that refunds of several processes do not exclude each other.
-    Some,
 }
 
 /// The state of a bucket right after a write took tokens from it.

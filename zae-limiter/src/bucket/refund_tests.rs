@@ -18,7 +18,8 @@ use crate::{
         peaks::Peaks,
         plan::{Goal, balances, plan},
         plan_tests::rate,
-        refund::{self, Baseline, Booking, Mark, Neighbours, Settled, book},
+        refund::{self, Baseline, Booking, Mark, Settled, book},
+        refund_stamp::{Neighbours, RefundId},
         samples::{full, taking},
         write::BucketWrite,
     },
@@ -100,8 +101,8 @@ impl Bucket {
 
     /// Settles some grants in one write, of which each keeps a part.
     fn settle(&mut self, kept: &[(usize, i64)], image: &Image) -> Result<(), TestCaseError> {
-        let id = i64::try_from(self.grants.len() * 1_000 + kept[0].0).unwrap();
-        let neighbours = if id % 2 == 0 { Neighbours::Some } else { Neighbours::None };
+        let id = RefundId::new((self.grants.len() * 1_000 + kept[0].0) as u64, self.now);
+        let neighbours = if kept[0].0.is_multiple_of(2) { Neighbours::Some } else { Neighbours::None };
         let settled = |(index, kept): &(usize, i64)| Settled {
             name: self.limits[0].name.clone(),
             amount: kept - self.grants[*index].taken,
@@ -254,4 +255,56 @@ fn a_busy_bucket_gets_its_estimates_back_in_full() {
     let before = bucket.balance();
     bucket.settle(&(1..=8).map(|call| (call, 5_000)).collect::<Vec<_>>(), &bucket.item.clone()).unwrap();
     assert_eq!(bucket.balance() - before, 8 * 45_000);
+}
+
+/// Two leases of one bucket, each refunded by its own process, which know of each other.
+fn two_refunds(ids: [RefundId; 2]) -> (Image, [BucketWrite; 2]) {
+    let mut bucket = Bucket::full(MINUTELY);
+    // The first keeps so much that both refunds have a margin.
+    for amount in [300_000, 100_000, 200_000, 300_000] {
+        assert!(bucket.take(amount, &bucket.item.clone()));
+    }
+    // The first refund finds no count of refunds, and has no margin.
+    bucket.settle(&[(1, 0)], &bucket.item.clone()).unwrap();
+    bucket.item.refunds.note(0, 1);
+    let write = |lease: usize, id: RefundId| {
+        let grant = &bucket.grants[lease];
+        let settled = Settled {
+            name: bucket.limits[0].name.clone(),
+            amount: -grant.taken,
+            mark: grant.baseline.mark(0, &bucket.limits[0].kind),
+        };
+        let booked = book([&settled], &bucket.item, &bucket.peaks, 1, bucket.now);
+        plan(&bucket.item, &bucket.goal(&[], &booked)).stamped(id, &bucket.item, Neighbours::Some)
+    };
+    (bucket.item.clone(), [write(2, ids[0]), write(3, ids[1])])
+}
+
+#[test]
+fn refunds_of_two_processes_go_through_side_by_side_and_no_second_delivery_does() {
+    // In slots of their own, and in the same one.
+    for second in [RefundId::new(1 << 20, 1), RefundId::new(8, 1)] {
+        let (mut item, [one, other]) = two_refunds([RefundId::new(7, 1), second]);
+        let mut expected = item.limits[0].tokens.unwrap();
+        for (write, amount) in [(&one, 200_000), (&other, 300_000)] {
+            assert!(apply(&mut item, write), "{second:?}");
+            expected += amount;
+        }
+        for write in [&one, &other, &one] {
+            assert!(!apply(&mut item, write), "{second:?}");
+        }
+        assert_eq!(item.limits[0].tokens, Some(expected));
+    }
+}
+
+#[test]
+fn a_refund_whose_slot_has_a_larger_number_takes_a_larger_one_still() {
+    let (early, late) = (RefundId::new(7, 1), RefundId::new(7, 5_000));
+    let (mut item, [one, other]) = two_refunds([early, late]);
+    assert!(apply(&mut item, &other));
+    assert!(!apply(&mut item, &one), "a neighbour was faster");
+    let again = one.stamped(early, &item, Neighbours::Some);
+    assert!(apply(&mut item, &again), "as the image shows it now");
+    assert!(item.refunds.contains(again.refund.unwrap().mark) && !item.refunds.contains(other.refund.unwrap().mark));
+    assert!(!apply(&mut item, &again) && !apply(&mut item, &other));
 }

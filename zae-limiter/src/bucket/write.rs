@@ -20,7 +20,7 @@ use crate::{
         leftovers::Enabled,
         owner::{Owner, OwnerStamp},
         quota::stored::QuotaWrite,
-        refund::RefundStamp,
+        refund_stamp::RefundStamp,
         stamp::StampWrite,
         watch::Watch,
     },

@@ -8,7 +8,8 @@ use crate::{
         lifetime::Lifetime,
         owner::{Owner, OwnerStamp},
         plan::{Goal, plan},
-        refund::{Booking, Neighbours},
+        refund::Booking,
+        refund_stamp::{Neighbours, RefundId},
         write::BucketWrite,
     },
     model::{limit::MAX_LIMITS, name::LimitName},
@@ -63,7 +64,7 @@ fn fullest(limits: usize) -> BucketWrite {
         soft_until: None,
         now,
     };
-    plan(&image, &goal).stamped(7, &image, Neighbours::Some)
+    plan(&image, &goal).stamped(RefundId::new(7, now), &image, Neighbours::Some)
 }
 
 fn operators(expression: &str) -> usize {

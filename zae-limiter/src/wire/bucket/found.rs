@@ -11,8 +11,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
-    AHEAD, BYPASS, CASCADE, DISABLED, FRACTION, INCARNATION, LAST_REFUND, QUOTA_FIELDS, REFILL, REFUNDED, SHARDS,
-    SHARED, TTL, VALID_UNTIL,
+    AHEAD, BYPASS, CASCADE, DISABLED, FRACTION, INCARNATION, LAST_REFUND, QUOTA_FIELDS, REFILL, REFUND_SLOTS, REFUNDED,
+    SHARDS, SHARED, TTL, VALID_UNTIL,
     quota::{RESETS, SCHEDULE, ZONE},
 };
 use crate::wire::{
@@ -41,6 +41,8 @@ pub(super) struct Found<'a> {
     pub(super) ahead: Option<&'a AttributeValue>,
     /// `z_rid`.
     pub(super) last_refund: Option<&'a AttributeValue>,
+    /// `z_r0`, `z_r1`, …
+    pub(super) refund_slots: Vec<(usize, &'a AttributeValue)>,
     /// `z_shared`.
     pub(super) shared: Option<&'a AttributeValue>,
     /// `disabled`.
@@ -123,7 +125,10 @@ impl<'a> Found<'a> {
                 owner::GENERATION => found.owner_generation = Some(value),
                 other => match keys::parse_bucket_attr(other) {
                     Some((limit, field)) => found.limit(limit, field, other, value),
-                    None => ours.extend(ours_of(other).map(|(limit, field)| (limit, field, value))),
+                    None => match refund_slot(other) {
+                        Some(slot) => found.refund_slots.push((slot, value)),
+                        None => ours.extend(ours_of(other).map(|(limit, field)| (limit, field, value))),
+                    },
                 },
             }
         }
@@ -167,6 +172,11 @@ impl<'a> Found<'a> {
             _ => {}
         }
     }
+}
+
+/// Tells the slot of an attribute that has a refund's number.
+fn refund_slot(attribute: &str) -> Option<usize> {
+    REFUND_SLOTS.iter().position(|slot| *slot == attribute)
 }
 
 /// An attribute of one limit that only our clients know.

@@ -13,11 +13,13 @@
 //! | `disabled`, `bypass`, `vu`, … | | settings of newer clients; a plain write expects them absent, or as they were seen |
 //! | `entity_id`, `resource`, `GSI2*`, `GSI3*`, `GSI4*` | S | names, and keys of indexes |
 //!
-//! Six attributes are our own and unknown to the reference, which keeps what it does not know:
+//! Seven attributes are our own and unknown to the reference, which keeps what it does not know:
 //!
 //! - `z_{limit}_fr` (N): the fraction of a millitoken left over by the last refill, in 1/period mt;
 //! - `z_{limit}_rb` (N): all that was refunded of tokens whose place was known, in mt ([`crate::bucket::refund`]);
-//! - `z_rid` (N): the stamp of the last refund, so that one which is delivered twice counts once;
+//! - `z_rid` (N): the number of the last refund;
+//! - `z_r0` to `z_r7` (N): the largest numbers of refunds, so that one which is delivered twice counts once
+//!   ([`crate::bucket::refund_stamp`]);
 //! - `z_inc` (S): which creation of the bucket this is, so that a refund does not reach a bucket that was deleted and
 //!   created again;
 //! - `z_ahead` (S): `{rf}/{epoch ms}`, since when that `rf` is known to lie too far ahead;
@@ -50,6 +52,7 @@ use crate::{
         clamp,
         image::{Image, Leftover, LimitImage, StoredParams, WcuImage},
         owner::{Owner, OwnerStamp},
+        refund_stamp::{SLOTS, StoredRefunds},
         stamp::TimedStamp,
         watch::Watch,
     },
@@ -79,8 +82,10 @@ pub(in crate::wire) const TTL: &str = "ttl";
 const AHEAD: &str = "z_ahead";
 /// Until when the bucket counts as shared.
 const SHARED: &str = "z_shared";
-/// The stamp of the last refund.
+/// The number of the last refund.
 const LAST_REFUND: &str = "z_rid";
+/// The slots of refunds' numbers.
+const REFUND_SLOTS: [&str; SLOTS] = ["z_r0", "z_r1", "z_r2", "z_r3", "z_r4", "z_r5", "z_r6", "z_r7"];
 /// Tells if the owner charges its parent.
 pub(in crate::wire) const CASCADE: &str = "cascade";
 /// The switch of an operator, or of newer clients.
@@ -124,7 +129,7 @@ pub(crate) fn decode(item: &Item) -> Result<Option<Image>, RepositoryError> {
         leftovers: leftovers(&found).map_err(unsupported)?,
         shard_count: number(SHARDS, found.shards)?.map(|count| u32::try_from(count.max(1)).unwrap_or(u32::MAX)),
         ttl: counted(TTL, found.ttl)?.map(clamp),
-        last_refund: number(LAST_REFUND, found.last_refund)?,
+        refunds: StoredRefunds { last: number(LAST_REFUND, found.last_refund)?, slots: None },
         shared_until: number(SHARED, found.shared)?,
         watch: text(found.ahead).and_then(parse_watch),
         valid_until: number(VALID_UNTIL, found.valid_until)?,
@@ -142,6 +147,10 @@ pub(crate) fn decode(item: &Item) -> Result<Option<Image>, RepositoryError> {
         incarnation: text(found.incarnation).map(Into::into),
         ..Image::default()
     };
+    for (slot, value) in &found.refund_slots {
+        let stored = number(REFUND_SLOTS[*slot], Some(value))?;
+        stored.into_iter().for_each(|number| image.refunds.note(*slot, number));
+    }
     for stored in &found.limits {
         let number = |field, value| whole_number(item, value, || keys::bucket_attr(stored.name, field));
         let tokens = balance(item, stored.tokens, || keys::bucket_attr(stored.name, "tk"))?;

@@ -21,14 +21,14 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
-    AHEAD, BYPASS, CASCADE, DISABLED, INCARNATION, LAST_REFUND, REFILL, SHARDS, TTL, VALID_UNTIL, fraction_attr,
-    ladder::shared, quota, refunded_attr, s, stamp_value, watch_text,
+    AHEAD, BYPASS, CASCADE, DISABLED, INCARNATION, LAST_REFUND, REFILL, REFUND_SLOTS, SHARDS, TTL, VALID_UNTIL,
+    fraction_attr, ladder::shared, quota, refunded_attr, s, stamp_value, watch_text,
 };
 use crate::{
     bucket::{
         image::{LimitImage, StoredParams},
         leftovers::Enabled,
-        refund::RefundsBefore,
+        refund_stamp::{RefundMark, RefundStamp, RefundsBefore},
         write::{BucketWrite, LimitWrite, OwnerWrite, TokenWrite, Validity},
     },
     model::name::WCU,
@@ -201,14 +201,23 @@ pub(crate) fn encode_update(write: &BucketWrite) -> Expression {
         set_owner(&mut e, owner);
     }
     if let Some(refund) = write.refund {
-        let name = e.name(LAST_REFUND);
-        match refund.before {
-            RefundsBefore::Exactly(last) => e.expect(&name, last),
-            RefundsBefore::AnyOther => e.compare(&name, "<>", refund.id),
-        }
-        e.set(&name, refund.id);
+        stamp(&mut e, refund);
     }
     e.finish()
+}
+
+/// Puts a refund's number on the item, unless it or a later one of the same slot is there.
+fn stamp(e: &mut ExpressionBuilder, refund: RefundStamp) {
+    let RefundMark { number, slot } = refund.mark;
+    let last = e.name(LAST_REFUND);
+    let slot = slot.map(|slot| e.name(REFUND_SLOTS[usize::from(slot)]));
+    match refund.before {
+        RefundsBefore::Exactly(seen) => e.expect(&last, seen),
+        RefundsBefore::SmallerInSlot => slot.iter().for_each(|slot| e.compare(slot, "<", number)),
+        RefundsBefore::NoneInSlot => slot.iter().for_each(|slot| e.expect(slot, None::<i64>)),
+    }
+    e.set(&last, number);
+    slot.iter().for_each(|slot| e.set(slot, number));
 }
 
 /// Copies the owner's facts, unless somebody else has since: all of them together, or none.

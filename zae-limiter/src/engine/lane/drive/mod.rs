@@ -17,9 +17,10 @@
 //!
 //! # Refunds keep their stamp
 //!
-//! All attempts of a round at its refunds carry one random number. If the network delivers an attempt twice, the second
-//! fails its condition and returns an item whose stamp is that number: it is recognised as done ([`outcome`]), instead
-//! of being repeated as lost.
+//! All attempts of a round at its refunds carry one number
+//! ([`RefundId`](crate::bucket::refund_stamp::RefundId)). If the network delivers an attempt twice, the second fails
+//! its condition and returns an item that shows that number: it is recognised as done ([`outcome`]), instead of being
+//! repeated as lost.
 //!
 //! # Losing to neighbours
 //!
@@ -40,7 +41,12 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    bucket::{Amounts, image::Image, limit_set::LimitSet, refund::Neighbours},
+    bucket::{
+        Amounts,
+        image::Image,
+        limit_set::LimitSet,
+        refund_stamp::{Neighbours, RefundId},
+    },
     engine::{
         lane::{
             Lane, Round,
@@ -97,7 +103,7 @@ struct Drive<'a> {
     /// True if the image that the last write was decided from had the limits that apply.
     was_in_line: bool,
     /// The stamp of the refunds of this round, the same for all attempts.
-    refund_id: i64,
+    refund_id: RefundId,
     /// The other shards, where they decide about a missing one.
     siblings: Option<Vec<(u32, Image)>>,
     /// Conditions lost in a row.
@@ -152,7 +158,7 @@ impl<'a> Drive<'a> {
             fetch,
             freshness,
             was_in_line: true,
-            refund_id: i64::try_from(lane.shared.random.bits() >> 1).unwrap_or(0),
+            refund_id: RefundId::new(lane.shared.random.bits(), lane.shared.clock.now_ms()),
             siblings: None,
             lost: 0,
             lost_at: 0,
@@ -248,7 +254,7 @@ impl<'a> Drive<'a> {
         let consumed = consumed(limit_set, &write);
         let neighbours = if lane.is_shared() { Neighbours::Some } else { Neighbours::None };
         let write = write.stamped(self.refund_id, &image, neighbours);
-        let refund = write.refund.map(|stamp| stamp.id);
+        let refund = write.refund.map(|stamp| stamp.mark);
         let (sent_at, before) = (lane.shared.moment(), Some(image));
         let draft = WriteDraft { sent_at, now, served, ahead, adjust, consumed, refund, before };
         Step::Write(draft, WriteRequest::Update(Box::new(write)))

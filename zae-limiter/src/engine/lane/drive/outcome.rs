@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::{
-    bucket::{Amounts, kind::AppliedLimit, limit_set::LimitSet, refund},
+    bucket::{Amounts, kind::AppliedLimit, limit_set::LimitSet, refund, refund_stamp::RefundMark},
     engine::{
         lane::{
             ask::{Ask, AskOutcome, Failure, Pending, SettleFailure, SettleOutcome},
@@ -20,9 +20,11 @@ use crate::{
 };
 
 /// Recognises a refund that was delivered twice: the condition of the second failed because the first succeeded.
-pub(super) fn deduplicated(outcome: WriteOutcome, refund: Option<i64>) -> WriteOutcome {
+pub(super) fn deduplicated(outcome: WriteOutcome, refund: Option<RefundMark>) -> WriteOutcome {
     match outcome {
-        WriteOutcome::Lost(Some(image)) if refund.is_some() && image.last_refund == refund => WriteOutcome::Done(image),
+        WriteOutcome::Lost(Some(image)) if refund.is_some_and(|mark| image.refunds.contains(mark)) => {
+            WriteOutcome::Done(image)
+        }
         outcome => outcome,
     }
 }

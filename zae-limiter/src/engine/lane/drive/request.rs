@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use crate::{
-    bucket::{Amounts, image::Image, refund::Booking, write::BucketWrite},
+    bucket::{Amounts, image::Image, refund::Booking, refund_stamp::RefundMark, write::BucketWrite},
     engine::{lane::Lane, runtime::moment::Moment},
     store::bucket::{self, WriteReport},
 };
@@ -26,8 +26,8 @@ pub(super) struct WriteDraft {
     pub(super) adjust: Vec<Booking>,
     /// Amounts that it consumes, by limit, in mt.
     pub(super) consumed: Amounts,
-    /// The stamp of its refund, if it is one.
-    pub(super) refund: Option<i64>,
+    /// The mark of its refund, if it is one.
+    pub(super) refund: Option<RefundMark>,
     /// The bucket that it was decided from.
     pub(super) before: Option<Arc<Image>>,
 }
