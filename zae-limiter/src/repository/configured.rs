@@ -3,28 +3,28 @@
 //! A layer that takes the resource's name from the request must not let clients invent names, because each would be a
 //! bucket. It accepts those that have default limits, and checks for every request, so the result is a set in memory.
 
-use std::{collections::HashSet, pin::Pin, sync::Arc};
+use std::{collections::HashSet, pin::Pin, sync::Arc, time::Duration};
 
 use moka::ops::compute::{CompResult, Op};
 
-use super::Repository;
+use super::{Repository, read_at::ReadAt};
 use crate::{
     error::RepositoryError,
     model::name::{NamespaceId, ResourceName},
 };
 
-/// Time for which the previous names are used after a failed refresh before the next attempt, in ms.
-const RETRY_MS: i64 = 1_000;
+/// Time for which the previous names are used after a failed refresh before the next attempt.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The names as last read.
 #[derive(Clone, Debug)]
 pub(crate) struct Configured {
     /// The names.
     names: Arc<HashSet<ResourceName>>,
-    /// Time from which they have to be read again, epoch ms.
-    due: i64,
-    /// Time of the read, epoch ms: they are outdated after a clock was set back.
-    read_at: i64,
+    /// When they were read.
+    read_at: ReadAt,
+    /// Time after which they have to be read again.
+    lasts: Duration,
     /// Number of changes made before the read.
     seen: u64,
 }
@@ -72,15 +72,15 @@ impl Repository {
             if earlier.as_ref().is_some_and(|earlier| self.still_configured(earlier)) {
                 return Ok(Op::Nop);
             }
-            let (now, seen) = (self.now_ms(), known.changes().seen());
+            let (read_at, seen) = (ReadAt::now(&**self.clock()), known.changes().seen());
             match (self.resources_with_defaults().await, earlier) {
                 (Ok(names), _) => {
                     let names = Arc::new(names.into_iter().collect());
-                    Ok(Op::Put(Configured { names, due: now.saturating_add(known.ttl_ms()), read_at: now, seen }))
+                    Ok(Op::Put(Configured { names, read_at, lasts: known.ttl, seen }))
                 }
                 (Err(error), Some(earlier)) => {
                     tracing::warn!(%error, "the configured resources cannot be read; those read earlier stay in force");
-                    Ok(Op::Put(Configured { due: now.saturating_add(RETRY_MS), read_at: now, ..earlier }))
+                    Ok(Op::Put(Configured { read_at, lasts: RETRY, ..earlier }))
                 }
                 (Err(error), None) => Err(error),
             }
@@ -96,8 +96,7 @@ impl Repository {
 
     /// Returns true while the names may be used.
     fn still_configured(&self, configured: &Configured) -> bool {
-        // After a clock was set back they are outdated, not eternal.
-        let young = (configured.read_at..configured.due).contains(&self.now_ms());
+        let young = configured.read_at.is_within(configured.lasts, ReadAt::now(&**self.clock()));
         young && !self.resolutions().changes().of_everything_since(configured.seen)
     }
 }

@@ -55,6 +55,7 @@ mod pauses;
 mod provision;
 mod provisioner;
 mod purge;
+mod read_at;
 mod registry;
 pub(crate) mod resolution;
 mod settings;
@@ -211,7 +212,7 @@ impl Repository {
         let namespace = &namespace.into_name()?;
         let Inner { store, clock, stack, endpoint_url, resolutions, settings, .. } = &*self.inner;
         let namespace_id = open::require(store, namespace).await?;
-        resolutions.standings.found(&namespace_id, clock.now_ms()).await;
+        resolutions.standings.found(&namespace_id, read_at::ReadAt::now(&**clock)).await;
         let scoped = Self::assemble(Inner {
             store: store.clone(),
             clock: Arc::clone(clock),

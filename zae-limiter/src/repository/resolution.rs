@@ -2,9 +2,8 @@
 //! BatchGetItem answers it, and the answer is remembered, also when it is "none".
 //!
 //! The key of the cache is namespace, entity and resource. Concurrent misses of one key share one read. An entry is
-//! believed for `config_cache_ttl` by the repository's clock; a clock that was set back ends it, too. A change made
-//! through this process ends the entries that it concerns at once, even one whose read is under way
-//! ([`changes`](super::changes)).
+//! believed for `config_cache_ttl`, by the repository's clock and by tokio's ([`ReadAt`]). A change made through this
+//! process ends the entries that it concerns at once, even one whose read is under way ([`changes`](super::changes)).
 //!
 //! The same read brings the entity's record (its parent, and whether it cascades) and its bucket, whose image may grant
 //! but never refuse: the read is eventually consistent, and older than a write's answer.
@@ -18,8 +17,8 @@ use std::{
 };
 
 use super::{
-    Repository, changes::Changes, configured::Configured, levels::level_keys, standing::Standings, switches::Switches,
-    validity::ResolutionValidity,
+    Repository, changes::Changes, configured::Configured, levels::level_keys, read_at::ReadAt, standing::Standings,
+    switches::Switches, validity::ResolutionValidity,
 };
 use crate::{
     bucket::owner::Owner,
@@ -124,8 +123,8 @@ pub struct ConfigCacheStats {
 pub(super) struct RememberedLimits {
     /// The configuration.
     resolution: Arc<Resolution>,
-    /// When it was read, epoch ms.
-    pub(super) read_at: i64,
+    /// When it was read.
+    pub(super) read_at: ReadAt,
     /// The changes made before it was read.
     pub(super) seen: u64,
 }
@@ -183,17 +182,10 @@ impl Resolutions {
         &self.changes
     }
 
-    /// The time for which an entry is believed, in ms.
-    pub(super) fn ttl_ms(&self) -> i64 {
-        i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX)
-    }
-
     /// Returns true if an entry is young, and no change since concerns it.
-    fn is_fresh(&self, key: &ResolutionKey, remembered: &RememberedLimits, now: i64) -> bool {
-        // A clock that was set back makes an entry old, not eternal.
+    fn is_fresh(&self, key: &ResolutionKey, remembered: &RememberedLimits, now: ReadAt) -> bool {
         let ttl = if remembered.resolution.disabled.is_some() { self.ttl.min(OFF_TTL) } else { self.ttl };
-        let young = u128::try_from(now - remembered.read_at).is_ok_and(|age| age < ttl.as_millis());
-        young && !self.changes.since(remembered.seen, &key.0, &key.1)
+        remembered.read_at.is_within(ttl, now) && !self.changes.since(remembered.seen, &key.0, &key.1)
     }
 }
 
@@ -223,7 +215,7 @@ impl Repository {
         }
         let (remembered, bucket) = read?;
         let validity = self.resolutions().validity(&remembered, standing.read_at, &**self.clock());
-        Ok(Resolved { read_at: remembered.read_at, resolution: remembered.resolution, bucket, validity })
+        Ok(Resolved { read_at: remembered.read_at.wall, resolution: remembered.resolution, bucket, validity })
     }
 
     /// Answers from memory, or reads once for all who ask meanwhile.
@@ -237,7 +229,7 @@ impl Repository {
     ) -> Result<(RememberedLimits, Option<Item>), Arc<RepositoryError>> {
         let known = self.resolutions();
         let key = (self.namespace_id().clone(), entity.clone(), resource.clone());
-        let now = self.now_ms();
+        let now = ReadAt::now(&**self.clock());
         if let Some(remembered) = known.cache.get(&key).await {
             if known.is_fresh(&key, &remembered, now) {
                 self.hit();
@@ -251,7 +243,8 @@ impl Repository {
             let read = async {
                 known.misses.fetch_add(1, Ordering::Relaxed);
                 let seen = known.changes.seen();
-                let (resolution, item) = self.read_resolution(entity, resource, known.changes.consistency(now)).await?;
+                let (resolution, item) =
+                    self.read_resolution(entity, resource, known.changes.consistency(now.wall)).await?;
                 bucket = item;
                 match resolution.on_unavailable {
                     Some(policy) => known.policies.insert(self.namespace_id().clone(), policy),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use moka::future::Cache;
 
-use super::{Repository, open};
+use super::{Repository, open, read_at::ReadAt};
 use crate::{error::RepositoryError, model::name::NamespaceId};
 
 /// Of how many namespaces it is remembered.
@@ -18,8 +18,8 @@ const MAX_NAMESPACES: u64 = 10_000;
 /// The state last read of a namespace.
 #[derive(Clone, Debug)]
 pub(super) struct NamespaceStanding {
-    /// Epoch ms.
-    pub(super) read_at: i64,
+    /// When it was read.
+    pub(super) read_at: ReadAt,
     /// The reason why it is not served, where it is not in use any more.
     pub(super) gone: Option<Arc<RepositoryError>>,
 }
@@ -35,7 +35,7 @@ impl Standings {
     }
 
     /// Notes that the namespace was found in use.
-    pub(super) async fn found(&self, namespace: &NamespaceId, now: i64) {
+    pub(super) async fn found(&self, namespace: &NamespaceId, now: ReadAt) {
         self.0.insert(namespace.clone(), NamespaceStanding { read_at: now, gone: None }).await;
     }
 
@@ -49,12 +49,10 @@ impl Repository {
     /// Returns the standing of the namespace: in use or not, as far as is remembered or can be read. Where it cannot be
     /// read, what was known before holds on: an outage is found by the calls that need the table.
     pub(super) async fn standing(&self) -> NamespaceStanding {
-        let (known, namespace, now) = (self.resolutions(), self.namespace_id(), self.now_ms());
+        let (known, namespace, now) = (self.resolutions(), self.namespace_id(), ReadAt::now(&**self.clock()));
         let before = known.standings.0.get(namespace).await;
         if let Some(standing) = &before {
-            // A clock that was set back makes it old, not eternal.
-            let age = u128::try_from(now.saturating_sub(standing.read_at));
-            if age.is_ok_and(|age| age < known.ttl.as_millis()) {
+            if standing.read_at.is_within(known.ttl, now) {
                 return standing.clone();
             }
             known.standings.0.invalidate(namespace).await;

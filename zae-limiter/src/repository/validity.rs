@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     Repository,
+    read_at::ReadAt,
     resolution::{RememberedLimits, Resolutions},
 };
 use crate::{clock::Clock, model::name::EntityId};
@@ -20,12 +21,14 @@ use crate::{clock::Clock, model::name::EntityId};
 /// The time until which a cached resolution may be used.
 #[derive(Debug)]
 pub(crate) struct ResolutionValidity {
-    /// Time of the read, epoch ms: it is outdated after a clock was set back.
-    since: i64,
-    /// End of validity, epoch ms.
-    until: i64,
-    /// The end on the monotonic clock, if the wall clock keeps pace with it.
+    /// The time of the read.
+    read_at: ReadAt,
+    /// Time for which it may be used.
+    ttl: Duration,
+    /// The end on tokio's clock; `None` if it is too far ahead for an instant.
     ends_at: Option<Instant>,
+    /// True if the wall clock keeps pace with tokio's, so that it need not be read.
+    is_paced: bool,
     /// Number of changes made before the read.
     seen: u64,
     /// Number of changes at the last successful check; the maximum before the first.
@@ -35,19 +38,19 @@ pub(crate) struct ResolutionValidity {
 impl ResolutionValidity {
     /// Returns true while the time lasts.
     fn contains(&self, now: Instant, clock: &dyn Clock) -> bool {
-        match self.ends_at {
-            Some(ends_at) => now < ends_at,
-            None => (self.since..self.until).contains(&clock.now_ms()),
-        }
+        let lasts = self.ends_at.is_none_or(|ends_at| now < ends_at);
+        let wall = || ReadAt { wall: clock.now_ms(), monotonic: now };
+        lasts && (self.is_paced || self.read_at.is_within(self.ttl, wall()))
     }
 
     /// Returns the time in which both are valid.
     pub(crate) fn and(self, other: &Self) -> Self {
         let seen = self.seen.min(other.seen);
         Self {
-            since: self.since.max(other.since),
-            until: self.until.min(other.until),
-            ends_at: self.ends_at.min(other.ends_at),
+            read_at: self.read_at.earlier(other.read_at),
+            ttl: self.ttl.min(other.ttl),
+            ends_at: [self.ends_at, other.ends_at].into_iter().flatten().min(),
+            is_paced: self.is_paced && other.is_paced,
             seen,
             checked: AtomicU64::new(u64::MAX),
         }
@@ -59,14 +62,18 @@ impl Resolutions {
     pub(super) fn validity(
         &self,
         remembered: &RememberedLimits,
-        standing_since: i64,
+        standing_since: ReadAt,
         clock: &dyn Clock,
     ) -> ResolutionValidity {
-        let (read_at, seen) = (remembered.read_at.min(standing_since), remembered.seen);
-        let until = read_at.saturating_add(self.ttl_ms());
-        let left = || u64::try_from(until.saturating_sub(clock.now_ms())).unwrap_or(0);
-        let ends_at = clock.keeps_pace().then(|| Instant::now().checked_add(Duration::from_millis(left()))).flatten();
-        ResolutionValidity { since: read_at, until, ends_at, seen, checked: AtomicU64::new(u64::MAX) }
+        let (read_at, ttl) = (remembered.read_at.earlier(standing_since), self.ttl);
+        ResolutionValidity {
+            read_at,
+            ttl,
+            ends_at: read_at.monotonic.checked_add(ttl),
+            is_paced: clock.keeps_pace(),
+            seen: remembered.seen,
+            checked: AtomicU64::new(u64::MAX),
+        }
     }
 }
 

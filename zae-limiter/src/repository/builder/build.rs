@@ -16,6 +16,7 @@ use crate::{
         connect::connect,
         open,
         provision::{self, ProvisionTarget},
+        read_at::ReadAt,
         resolution::Resolutions,
     },
     store::Store,
@@ -76,7 +77,7 @@ impl RepositoryBuilder {
             }
         };
         let resolutions = Resolutions::new(self.settings.config_cache_ttl);
-        resolutions.standings.found(&id, self.clock.now_ms()).await;
+        resolutions.standings.found(&id, ReadAt::now(&*self.clock)).await;
         let repository = Repository::assemble(Inner {
             store,
             clock: self.clock,
