@@ -19,7 +19,8 @@
 //! 1. An amount above a capacity never fits; no lane is asked.
 //! 2. Reserves are asked, where the setting allows it. A refusal ends the acquire; a grant is kept as a hold.
 //! 3. Memory is asked for all targets that are left. If one of them had too little a moment ago, the other is not asked
-//!    either: its tokens would only have to go back.
+//!    either: its tokens would only have to go back. Unless it was seen longer ago and had too little, too: the time to
+//!    wait is the longer of both, and only the store can tell it.
 //! 4. The lanes are asked at once. Two round trips in parallel take as long as one.
 //!
 //! # Two buckets without a transaction
@@ -213,10 +214,13 @@ pub(crate) fn refused_from_memory(resolved: &ResolvedTargets, amounts: Amounts, 
 }
 
 /// A no that needs no call: one of the targets was seen a moment ago and had too little. Then the other is not asked
-/// either.
+/// either, unless it may have too little for longer.
 fn remembered_refusal(parts: &[TargetAsk<'_>]) -> Option<Denied> {
     let asked = || parts.iter().filter(|part| part.hold.is_none());
     if !asked().any(|part| refuse::would_refuse(part.target.lane(), part.target.limit_set(), &part.amounts)) {
+        return None;
+    }
+    if asked().any(|part| refuse::refused_once(part.target.lane(), part.target.limit_set(), &part.amounts)) {
         return None;
     }
     let answers =

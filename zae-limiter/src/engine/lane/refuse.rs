@@ -6,7 +6,8 @@
 //!
 //! Refusing from memory needs more than a fresh image: no settlement of ours is in flight (it may give tokens back),
 //! what is booked but not written counts already, the limits that apply are the ones stored, and the bucket has one
-//! shard, as one shard's "no" says nothing about the others.
+//! shard, as one shard's "no" says nothing about the others. If an acquire charges a second bucket that is not known as
+//! well and last had too little, memory refuses nothing ([`refused_once`]): its wait may be the longer one.
 
 use std::time::Duration;
 
@@ -39,8 +40,22 @@ pub(crate) fn would_refuse(lane: &Lane, limit_set: &LimitSet, amounts: &[i64]) -
     if booked.is_empty() && has_without_refill(&image, limit_set, amounts) {
         return false;
     }
+    has_too_little(lane, limit_set, &image, &booked, amounts)
+}
+
+/// Returns true if a bucket of one shard had too little for `amounts` when it was last seen, too long ago to refuse.
+pub(crate) fn refused_once(lane: &Lane, limit_set: &LimitSet, amounts: &[i64]) -> bool {
+    if recent(lane, limit_set).is_some() {
+        return false;
+    }
+    let seen = lane.image().filter(|image| image.shards() == 1);
+    seen.is_some_and(|image| has_too_little(lane, limit_set, &image, &[], amounts))
+}
+
+/// Returns true if a bucket of one shard has too little for `amounts` by now, as `image` shows it.
+fn has_too_little(lane: &Lane, limit_set: &LimitSet, image: &Image, booked: &[Booking], amounts: &[i64]) -> bool {
     let now = lane.shared.clock.now_ms();
-    let balances = crate::bucket::plan::balances(&image, &limit_set.goal(&[], &booked, 1, now));
+    let balances = crate::bucket::plan::balances(image, &limit_set.goal(&[], booked, 1, now));
     let mut limits = limit_set.applied.iter().zip(&balances).zip(amounts);
     limits.any(|((limit, balance), amount)| !limit.lets_pass(*amount, balance.tokens))
 }
