@@ -66,7 +66,7 @@ impl RateLimiter {
                     (Ending::Refused, Err(error))
                 }
                 Some(Err(error)) => (Ending::Error, Err(error)),
-                // The limits of this entity are unknown, so there is no share to grant from.
+                // The limits are unknown, or the share never has as much.
                 None => (Ending::Unavailable, Err(unavailable(wish, reason, source).into())),
             },
             OnUnavailable::Block => (Ending::Unavailable, Err(unavailable(wish, reason, source).into())),

@@ -86,7 +86,8 @@ pub enum OnUnavailable {
     Allow,
     /// Refuse with [`AcquireError::Unavailable`](crate::AcquireError::Unavailable).
     Block,
-    /// Grant from this process's share of the last known limits (never stored, only chosen by a caller).
+    /// Grant from this process's share of the last known limits (never stored, only chosen by a caller). An acquire of
+    /// more than the whole share is [`AcquireError::Unavailable`](crate::AcquireError::Unavailable).
     Local,
 }
 

@@ -9,6 +9,9 @@
 //! starts full when it is first asked. During an outage of five minutes they grant at most 10 · (10 + 50) = 600 tokens,
 //! where the table would have granted at most 600. With thirty processes and the same share it would be 1800.
 //!
+//! An amount that is more than the whole share never fits into it, and the table may well have it: whoever asks for it
+//! is told that the store is away, not when to come back.
+//!
 //! Shares are not settled with the table afterwards: a refund there would need to know what the table had meanwhile,
 //! and nobody does.
 
@@ -102,25 +105,26 @@ impl LocalShares {
         self.buckets.insert(key, Arc::new(bucket));
     }
 
-    /// Takes from this process's share; `None` when the limits were never seen.
+    /// Takes from this process's share; `None` where it cannot tell: the limits were never seen, or the share never has
+    /// as much.
     ///
     /// In whole tokens, by the limits as they were last resolved; a cost that names another limit is an error here,
     /// too.
     pub(crate) fn take(&self, wish: &AcquireSpec, now: i64) -> Option<Result<Vec<(LimitName, u64)>, AcquireError>> {
         let bucket = self.buckets.get(&(wish.entity.clone(), wish.resource.clone()))?;
-        Some(self.take_from(&bucket, wish, now))
+        self.take_from(&bucket, wish, now).transpose()
     }
 
-    /// Takes from all limits or from none, as a bucket does.
+    /// Takes from all limits or from none, as a bucket does; `None` where a limit's share never has as much.
     fn take_from(
         &self,
         bucket: &LocalBucket,
         wish: &AcquireSpec,
         now: i64,
-    ) -> Result<Vec<(LimitName, u64)>, AcquireError> {
+    ) -> Result<Option<Vec<(LimitName, u64)>>, AcquireError> {
         let cost = wish.cost.resolve(&bucket.limits)?;
         if bucket.bypassed {
-            return Ok(cost);
+            return Ok(Some(cost));
         }
         let mut balances = bucket.balances.lock().unwrap_or_else(PoisonError::into_inner);
         if balances.is_empty() {
@@ -130,6 +134,7 @@ impl LocalShares {
         let asked = |name: &LimitName| cost.iter().find(|(named, _)| named == name).map_or(0, |(_, tokens)| *tokens);
         let mut statuses = Vec::new();
         let mut never = Vec::new();
+        let mut is_too_large = false;
         for (limit, balance) in bucket.limits.iter().zip(balances.iter()) {
             let requested = asked(limit.name());
             let amount = i64::try_from(requested).unwrap_or(i64::MAX).saturating_mul(MILLI);
@@ -150,10 +155,14 @@ impl LocalShares {
             if AppliedLimit::from(limit).never_lets_pass(amount) {
                 never.push(status.clone());
             }
+            is_too_large |= missing > 0 && amount > balance.kind.ceiling();
             statuses.push(status);
         }
         if let Some(never) = NeverFits::new(never) {
             return Err(never.into());
+        }
+        if is_too_large {
+            return Ok(None);
         }
         if let Some(exceeded) = RateLimitExceeded::new(statuses) {
             return Err(exceeded.into());
@@ -161,7 +170,7 @@ impl LocalShares {
         for (limit, balance) in bucket.limits.iter().zip(balances.iter_mut()) {
             balance.tokens -= i64::try_from(asked(limit.name())).unwrap_or(i64::MAX).saturating_mul(MILLI);
         }
-        Ok(cost)
+        Ok(Some(cost))
     }
 
     /// A share starts full: the store went away a moment ago, and what is granted now was not granted there.
