@@ -7,7 +7,8 @@
 //! to the rate on each that goes through. In numbers: the first refusal makes the interval 10 ms, half of it more or
 //! less at random, so that processes do not return together, and a second one 20 ms. From 10 ms on, writes that go
 //! through raise the rate from 100 a second to 110, 120 and so on, and above 250 (an interval below 4 ms) there is no
-//! bound any more. Since all who wait share a write, fewer writes serve as many asks.
+//! bound any more, nor a minute after the last refusal. Since all who wait share a write, fewer writes serve as many
+//! asks. Whoever cannot wait for the next one is told at once.
 //!
 //! Processes that share a throttled bucket would each find out for themselves how often they may write, and go on
 //! meeting the limit while they do. Where a lane knows its process's part of the bucket's consumption
@@ -40,7 +41,7 @@ const STEP: f64 = 10.0;
 const TOGETHER: f64 = 800.0;
 /// Throttled writes in a row after which a part says nothing: the bucket takes less than that, or nothing at all.
 const IN_A_ROW: u32 = 6;
-/// Time for which processes keep to their parts of it.
+/// Time for which a throttled write bounds the pace, and processes keep to their parts.
 const PACED: Duration = Duration::from_secs(60);
 
 /// The health of one bucket.
@@ -101,7 +102,7 @@ struct Pace {
     interval: Duration,
     /// The earliest instant of the next write.
     next: Option<Instant>,
-    /// Until when writes keep to the process's part.
+    /// Until when there is a bound.
     paced_until: Option<Instant>,
     /// Throttled writes since one went through.
     in_a_row: u32,
@@ -125,12 +126,15 @@ impl Pace {
         next
     }
 
-    /// Shortens it, or lifts the bound; for a while after the bucket was throttled, only down to the process's part.
+    /// Shortens it, only down to the process's part, or lifts the bound: the bucket was throttled long ago.
     fn wrote(&mut self, now: Instant, part: Option<f64>) {
         self.in_a_row = 0;
+        if self.paced_until.is_none_or(|until| until <= now) {
+            *self = Self::default();
+            return;
+        }
         self.speed_up(now);
-        let is_paced = self.paced_until.is_some_and(|until| now < until);
-        if let Some(part) = part.filter(|_| is_paced) {
+        if let Some(part) = part {
             let next = now + spacing(part);
             self.next = Some(self.next.map_or(next, |later| later.max(next)));
         }
@@ -228,6 +232,20 @@ mod tests {
         let later = then + PACED;
         pace.wrote(later, PART);
         assert_eq!(pace.not_before(later), None);
+    }
+
+    #[test]
+    fn a_bucket_that_was_throttled_long_ago_is_written_without_a_pause() {
+        for part in [None, Some(0.001)] {
+            let (mut pace, now) = (Pace::default(), Instant::now());
+            for _ in 0..20 {
+                pace.throttled(now, 1.0, part);
+            }
+            pace.wrote(now + PACED / 2, part);
+            assert!(pace.not_before(now + PACED / 2).is_some());
+            pace.wrote(now + PACED, part);
+            assert_eq!((pace.not_before(now + PACED), pace.interval), (None, Duration::ZERO));
+        }
     }
 
     #[test]

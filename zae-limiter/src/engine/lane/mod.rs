@@ -293,7 +293,8 @@ impl Lane {
         done
     }
 
-    /// Takes the worker's next step out of the queue, and gives back the part of the reserve whose time has come.
+    /// Takes the worker's next step out of the queue, and gives back the part of the reserve whose time has come. Tells
+    /// those who cannot wait for a throttled bucket's next write.
     pub(super) fn next(&self) -> Next<Ask, Pending> {
         let moment = self.shared.moment();
         let now = moment.monotonic;
@@ -312,6 +313,11 @@ impl Lane {
             wake_at = reserve.due(now);
         }
         let not_before = state.health.not_before(now);
+        if let Some(next) = not_before {
+            for ask in state.queue.take_out(|ask| ask.deadline <= next) {
+                let _ = ask.reply.send(AskOutcome::Failed(Failure::Unavailable(UnavailableReason::Throttled, None)));
+            }
+        }
         let settlements = if closing { Settlements::AtOnce } else { Settlements::WhenDue };
         let next = state.queue.next(&Timing { now, wake_at, not_before, settlements });
         state.settling = matches!(&next, Next::Drive { pending, .. } if !pending.is_empty());

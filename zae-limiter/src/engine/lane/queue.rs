@@ -264,6 +264,13 @@ impl<A: Waiting, P> Queue<A, P> {
         (std::mem::take(&mut self.asks), std::mem::take(&mut self.pending))
     }
 
+    /// Takes out the asks that are not to wait any longer.
+    pub(crate) fn take_out(&mut self, is_late: impl Fn(&A) -> bool) -> VecDeque<A> {
+        let (late, others) = std::mem::take(&mut self.asks).into_iter().partition(is_late);
+        self.asks = others;
+        late
+    }
+
     /// Returns the number of asks here.
     pub(crate) fn waiting(&self) -> usize {
         self.asks.len()
