@@ -83,10 +83,9 @@ fn describe(history: &History, kind: &Kind) -> String {
         }
         Kind::Changed { change } => {
             let change = &history.changes[*change];
-            let moves =
-                amounts(change.moves.iter().map(|Move { tokens, consumed, left }| {
-                    format!("{tokens:+} mt, consumed {consumed:+}, left {left}")
-                }));
+            let moves = amounts(change.moves.iter().map(|Move { tokens, consumed, left, .. }| {
+                format!("{tokens:+} mt, consumed {consumed:+}, left {left}")
+            }));
             let by = change.call.map_or_else(|| "a neighbour".to_owned(), |number| call(&number).1);
             format!("{by} changes {}: {moves}", entity_name(change.entity))
         }

@@ -6,7 +6,7 @@ use crate::{
     schedule::What,
     world::{
         entity_name,
-        history::{Ask, AskAnswer, History, Usage},
+        history::{Ask, AskAnswer, Call, CallEnd, History, Usage},
         limit_name,
     },
 };
@@ -33,11 +33,13 @@ pub(super) fn violations(history: &History) -> Vec<String> {
 fn unbalanced(history: &History, entity: usize, limit: usize, counted: i128) -> Option<String> {
     let (whose, name) = (entity_name(entity), limit_name(limit));
     // A reserve that is returned too late is forfeited, and is not part of any client's use. A clock that is set may
-    // end it early.
+    // end it early, and neighbours that were faster may put off its return.
     let processes = &history.schedule.processes;
     let reserving = processes.iter().any(|process| process.reserve);
     let set = processes.iter().any(|process| process.reserve && !process.steps.is_empty());
-    let forfeits = reserving && (set || !history.schedule.troubles.is_empty());
+    let is_put_off = |call: &Call| call.entity == Some(entity) && call.is_write && call.end == Some(CallEnd::Lost);
+    let is_troubled = set || !history.schedule.troubles.is_empty();
+    let forfeits = reserving && (is_troubled || history.calls.iter().any(is_put_off));
     if !history.blurred[entity] && !forfeits {
         let used = sum(history, entity, |ask| used(ask, limit));
         return (used != counted)
@@ -48,10 +50,20 @@ fn unbalanced(history: &History, entity: usize, limit: usize, counted: i128) -> 
         return Some(format!("I6: {whose} counts {counted} mt of {name}, and {least} mt were granted and kept"));
     }
     let most = sum(history, entity, |ask| used(ask, limit).max(asked(ask, limit)));
+    if counted <= most || reserving {
+        return None;
+    }
     // Tokens that are taken twice are too many, which errs on the safe side.
-    let repeated = || history.calls.iter().any(|call| matches!(call.wrong, Some(What::Repeats(_))));
-    (counted > most && !reserving && !repeated())
-        .then(|| format!("I6: {whose} counts {counted} mt of {name}, and only {most} mt were asked for"))
+    let most = most + repeated(history, entity, limit);
+    (counted > most).then(|| format!("I6: {whose} counts {counted} mt of {name}, and only {most} mt were asked for"))
+}
+
+/// Sums up what requests took that were delivered twice, in mt.
+fn repeated(history: &History, entity: usize, limit: usize) -> i128 {
+    let is_repeated = |call: usize| matches!(history.calls[call].wrong, Some(What::Repeats(_)));
+    let changes =
+        history.changes.iter().filter(|change| change.entity == entity && change.call.is_some_and(is_repeated));
+    changes.filter_map(|change| change.moves.get(limit)).map(|made| made.consumed.max(0)).sum()
 }
 
 /// Sums up the asks on a bucket until the accounts were read, in mt.

@@ -4,6 +4,7 @@ mod accounts;
 mod answers;
 mod neighbours;
 mod shares;
+mod waits;
 mod windows;
 
 use crate::world::history::History;

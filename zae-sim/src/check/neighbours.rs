@@ -3,11 +3,17 @@
 use super::answers::is_quick;
 use crate::{
     schedule::{Trouble, What, Whose},
-    world::history::{Ask, AskAnswer, Call, CallEnd, History},
+    world::history::{Ask, AskAnswer, Call, CallEnd, History, Kind},
 };
 
 /// Time after its end for which a trouble may have effects, in ms: pauses, a probe a second, and late answers.
 const FELT_MS: u64 = 5_000;
+/// Time for which a bucket is written less often after a throttled write, in ms, and for which that may be under way.
+const PACED_MS: u64 = 61_000;
+/// The text of the error that says so.
+const THROTTLED: &str = "throttle";
+/// The text of the error of an open circuit.
+const OPEN: &str = "circuit";
 /// Maximum duration of a call without faults, in ms.
 const UNDER_WAY_MS: u64 = 1_000;
 /// Number of lost conditions in a row before a write yields to neighbours.
@@ -16,7 +22,15 @@ const LOST: usize = 8;
 /// Returns the damage to an ask that had no trouble of its own.
 pub(super) fn violation(history: &History, ask: &Ask) -> Option<String> {
     let answer = ask.answer.as_ref()?;
-    if !is_untroubled(history, ask) {
+    if !is_untroubled(history, ask) || is_of_the_past(history, ask) {
+        return None;
+    }
+    let without_asking = match answer {
+        AskAnswer::Unavailable(failure) => failure.contains(OPEN),
+        AskAnswer::Blind | AskAnswer::Local => true,
+        _ => false,
+    };
+    if without_asking && failed_last(history, ask) {
         return None;
     }
     let failure = match answer {
@@ -25,10 +39,33 @@ pub(super) fn violation(history: &History, ask: &Ask) -> Option<String> {
         AskAnswer::Granted | AskAnswer::NotYet(_) | AskAnswer::Never => None,
         AskAnswer::Cancelled => return None,
     };
+    let is_paced = is_paced(history, ask);
     match failure {
+        Some(failure) if is_paced && failure.contains(THROTTLED) => None,
         Some(failure) => is_quick(history, ask).then(|| format!("failed without a fault: {failure}")),
+        None if is_paced => None,
         None => idle(history, ask),
     }
+}
+
+/// Returns true if the last call for one of its buckets failed: a circuit stays open until a call succeeds.
+fn failed_last(history: &History, ask: &Ask) -> bool {
+    let before = &history.calls[..history.calls.partition_point(|call| call.sent < ask.begun)];
+    history.levels(ask.entity).any(|level| {
+        let mut latest = before.iter().rev();
+        let last = latest.find(|call| call.instance == ask.instance && call.entity == Some(level) && call.is_write);
+        last.is_some_and(|last| last.wrong.is_some())
+    })
+}
+
+/// Returns true if the process was recently told that a bucket takes no more writes: it writes less often for a while.
+fn is_paced(history: &History, ask: &Ask) -> bool {
+    let since = history.calls_since(ask.begun.saturating_sub(PACED_MS)).iter();
+    let mut since = since.take_while(|call| call.sent <= ask.ended.unwrap_or(u64::MAX));
+    since.any(|call| {
+        let concerns = call.entity.is_some_and(|entity| history.charges(ask.entity, entity));
+        call.instance == ask.instance && concerns && call.is_write && call.wrong.is_some_and(What::is_certain)
+    })
 }
 
 /// Returns true if its buckets and its process have no trouble now or shortly before.
@@ -47,8 +84,19 @@ fn is_untroubled(history: &History, ask: &Ask) -> bool {
         };
         mine && trouble.from <= until && ask.begun <= trouble.until + late + FELT_MS
     };
-    // A process that shuts down reports it.
-    !history.schedule.troubles.iter().any(concerns) && !history.ended.contains(&ask.instance)
+    !history.schedule.troubles.iter().any(concerns)
+}
+
+/// Returns true if its instance had been replaced before it was answered: one that shuts down reports it.
+fn is_of_the_past(history: &History, ask: &Ask) -> bool {
+    let process = history.process(ask.instance);
+    history.ended.contains(&ask.instance)
+        && history.events.iter().any(|event| match event.kind {
+            Kind::Started { instance, process: started } => {
+                started == process && instance > ask.instance && ask.ended.is_none_or(|ended| event.at <= ended)
+            }
+            _ => false,
+        })
 }
 
 /// Returns the time in which no call was under way for an ask, if it is more than a round trip.

@@ -34,7 +34,7 @@ pub(super) fn violations(history: &History) -> Vec<String> {
             for ask in later {
                 sum += i128::from(ask.tokens[limit]) * 1_000;
                 let tau = i128::from(ask.ended.unwrap_or(0).saturating_sub(first.ended.unwrap_or(0)));
-                let most = allowed(history, first.entity, limit, tau);
+                let most = allowed(history, first, ask, limit, tau);
                 if sum > most {
                     let (entity, name) = (entity_name(first.entity), limit_name(limit));
                     found.push(format!(
@@ -48,13 +48,16 @@ pub(super) fn violations(history: &History) -> Vec<String> {
     found
 }
 
-/// Returns the maximum that a share allows in `tau` ms, in mt.
-fn allowed(history: &History, entity: usize, limit: usize, tau: i128) -> i128 {
-    let versions = history.schedule.limits(entity);
-    let most = versions.iter().map(|(_, limits)| limits[limit]).map(|limit| {
+/// Returns the maximum that a share allows from one grant to another, `tau` ms later, in mt.
+fn allowed(history: &History, first: &Ask, last: &Ask, limit: usize, tau: i128) -> i128 {
+    let until = last.ended.unwrap_or(u64::MAX);
+    let versions = history.schedule.limits_in(first.entity, first.begun, until);
+    // A clock may have been moved in between.
+    let process = &history.schedule.processes[history.process(first.instance)];
+    let moved = if process.steps.is_empty() && !process.held { 0 } else { i128::from(history.schedule.skew()) };
+    let most = versions.iter().map(|limits| limits[limit]).map(|limit| {
         let part = |amount: u64| (i128::from(amount) * 1_000 / SHARE).max(1_000.min(i128::from(amount) * 1_000));
-        // A clock may have been moved in between.
-        let gained = i128::from(limit.refill) * 1_000 / SHARE * (tau + i128::from(history.schedule.skew()));
+        let gained = i128::from(limit.refill) * 1_000 / SHARE * (tau + moved);
         part(limit.capacity) + gained / (i128::from(limit.period) * 1_000) + 1
     });
     // A share starts over each time that the limits change.

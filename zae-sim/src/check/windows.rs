@@ -8,6 +8,7 @@ use crate::{
     world::{
         entity_name,
         history::{Ask, AskAnswer, CallEnd, History, Kind},
+        ledger::Move,
         limit_name,
     },
 };
@@ -49,15 +50,17 @@ pub(super) fn violations(history: &History) -> Vec<String> {
     found
 }
 
-/// Returns the maximum that a limit allows over a run in which operators changed it: processes learn of changes with a
-/// delay.
-fn largest(history: &History, entity: usize, index: usize, limit: &Limit) -> Limit {
-    let mut largest = *limit;
-    for (_, limits) in history.schedule.limits(entity) {
-        largest.capacity = largest.capacity.max(limits[index].capacity);
-        largest.refill = largest.refill.max(limits[index].refill);
-    }
-    largest
+/// Returns the maximum that a limit allows between two instants, if operators changed it: processes learn of changes
+/// with a delay.
+fn largest(history: &History, entity: usize, index: usize, from: u64, until: u64) -> Limit {
+    let versions = history.schedule.limits_in(entity, from, until);
+    let versions = versions.iter().map(|limits| limits[index]);
+    let largest = |one: Limit, other: Limit| Limit {
+        capacity: one.capacity.max(other.capacity),
+        refill: one.refill.max(other.refill),
+        period: one.period,
+    };
+    versions.reduce(largest).unwrap_or(history.schedule.entities[entity].limits[index])
 }
 
 fn deletions(history: &History, entity: usize) -> Vec<u64> {
@@ -96,18 +99,19 @@ fn decided(history: &History, ask: &Ask, entity: usize) -> ((u64, u64), (u64, u6
     if sent == nothing { ((ended, ended), (ended, ended)) } else { (sent, applied) }
 }
 
+/// Returns the mt of a limit that come in within `ms`.
+fn gained(limit: &Limit, ms: i128) -> i128 {
+    ms * i128::from(limit.refill) / i128::from(limit.period)
+}
+
 fn worst(history: &History, entity: usize, index: usize, limit: &Limit, kept: &[Kept]) -> Option<String> {
-    let limit = &largest(history, entity, index, limit);
-    let gained = |ms: i128| ms * i128::from(limit.refill) * 1_000 / (i128::from(limit.period) * 1_000);
-    let ahead = gained(LIFE_MS).min(reserves(history) * held_at_most(limit));
     let skew = i128::from(history.schedule.skew());
-    let hidden = if history.schedule.has_neighbour(entity) { i128::from(limit.capacity) * 1_000 } else { 0 };
-    // A process that saw the first item before its deletion counts on its tokens, once.
-    let removed = history.removed[entity] && history.schedule.shards(entity) > 1;
-    let seen = if removed { i128::from(limit.capacity) * 1_000 } else { 0 };
-    let flight = i128::from(flight(history, entity));
+    let reserves = reserves(history);
+    let is_changed = history.schedule.limits(entity).len() > 1;
     let allowed = |from: u64, until: u64| {
-        i128::from(limit.capacity) * 1_000 + gained(i128::from(until - from) + skew + flight) + ahead + hidden + seen
+        let limit = if is_changed { largest(history, entity, index, from, until) } else { *limit };
+        let ahead = gained(&limit, LIFE_MS).min(reserves * held_at_most(&limit));
+        i128::from(limit.capacity) * 1_000 + gained(&limit, i128::from(until - from) + skew) + ahead
     };
     let mut by_end: Vec<&Kept> = kept.iter().collect();
     by_end.sort_by_key(|kept| kept.decided.1);
@@ -119,6 +123,7 @@ fn worst(history: &History, entity: usize, index: usize, limit: &Limit, kept: &[
             sum += ends.amount;
             let until = ends.decided.1;
             let over = sum - allowed(from, until);
+            let over = if over > 0 { over - conceded(history, entity, index, from, until) } else { over };
             if over > 0 && worst.is_none_or(|(most, ..)| over > most) {
                 worst = Some((over, from, until, sum));
             }
@@ -131,20 +136,32 @@ fn worst(history: &History, entity: usize, index: usize, limit: &Limit, kept: &[
     ))
 }
 
-/// The longest time that a write of a bucket was under way, where leases were given back: a refund is worth the room
-/// that there was when it was sent, and others may have been granted tokens before it arrived.
-fn flight(history: &History, entity: usize) -> u64 {
-    let gave_back = |ask: &Ask| {
-        let less = |used: &Vec<i64>| {
-            used.iter().zip(&ask.tokens).any(|(used, granted)| i128::from(*used) < i128::from(*granted))
-        };
-        ask.answer != Some(AskAnswer::Granted) || ask.used.as_ref().is_some_and(less)
-    };
-    if !history.asks.iter().any(|ask| history.charges(ask.entity, entity) && gave_back(ask)) {
-        return 0;
-    }
-    let writes = history.calls.iter().filter(|call| call.entity == Some(entity) && call.is_write);
-    writes.filter_map(|call| Some(call.applied?.saturating_sub(call.sent))).max().unwrap_or(0)
+/// Returns the mt that may be granted between two instants beyond the limit and its refill, for what happened there.
+fn conceded(history: &History, entity: usize, index: usize, from: u64, until: u64) -> i128 {
+    let limit = largest(history, entity, index, from, until);
+    let whole = |happened: bool| if happened { i128::from(limit.capacity) * 1_000 } else { 0 };
+    // A client that takes without looking at the time hides what had come in by then.
+    let hidden = history.changes.iter().any(|change| {
+        change.entity == entity && change.call.is_none() && change.at <= until && change.moves.iter().any(took)
+    });
+    // A process that saw the first of several items before they were removed counts on its tokens, once.
+    let seen = history.removed[entity] && history.schedule.shards(entity) > 1;
+    whole(hidden) + whole(seen) + gained(&limit, flight(history, entity, index, from, until))
+}
+
+fn took(made: &Move) -> bool {
+    made.consumed > 0
+}
+
+/// The longest time that a write was under way that gave tokens back between two instants, in ms: a refund is worth the
+/// room that there was when it was sent, and others may have been granted tokens before it arrived.
+fn flight(history: &History, entity: usize, index: usize, from: u64, until: u64) -> i128 {
+    let refunds = history.changes.iter().filter(|change| {
+        let gave_back = change.moves.get(index).is_some_and(|made| made.refunded > 0);
+        change.entity == entity && gave_back && (from..=until).contains(&change.at)
+    });
+    let longest = refunds.filter_map(|change| Some(change.at - history.calls[change.call?].sent)).max();
+    i128::from(longest.unwrap_or(0))
 }
 
 /// Counts the instances that debit ahead.

@@ -85,6 +85,7 @@ impl Client {
                 ended: None,
                 answer: None,
                 used: None,
+                settled_at: None,
                 unsettled: None,
             });
             let ask = world.history.asks.len() - 1;
@@ -146,7 +147,9 @@ impl Client {
         };
         {
             let mut world = site.world.lock();
-            world.history.asks[ask].used = Some(used);
+            let now = world.now();
+            let record = &mut world.history.asks[ask];
+            (record.used, record.settled_at) = (Some(used), Some(now));
             world.note(Kind::Settling { ask });
         }
         if let Ends::Adjusts(more) = &wish.ends {

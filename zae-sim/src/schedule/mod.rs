@@ -68,6 +68,10 @@ pub enum Policy {
     Local,
 }
 
+/// Time after which every process knows of changed limits, in ms: they are cached for a minute, and read up to a second
+/// late.
+pub const HEARD_OF: u64 = 61_000;
+
 /// A clock that follows the store's time is never further ahead than this, in ms, nor further behind if answers are up
 /// to a few seconds old.
 pub const HELD: (i64, i64) = (-6_000, 3_000);
@@ -263,7 +267,8 @@ pub enum What {
     Breaks,
     /// The item is locked by a transaction.
     Conflicts,
-    /// The request was executed, and is delivered a second time this many ms later.
+    /// The request was executed, and is delivered a second time this many ms later. Its sender receives the answer to
+    /// either.
     Repeats(u64),
 }
 
@@ -305,16 +310,6 @@ impl Schedule {
         skews().max().unwrap_or(0).abs_diff(skews().min().unwrap_or(0))
     }
 
-    /// Returns true if a Python client takes from the bucket.
-    pub fn has_neighbour(&self, entity: usize) -> bool {
-        let takes = |step: &Step| match step.action {
-            Action::Neighbour { entity: whose, .. } => whose == entity,
-            Action::Transaction { entity: whose, .. } => self.levels(whose).any(|level| level == entity),
-            _ => false,
-        };
-        self.steps.iter().any(takes)
-    }
-
     /// Returns the entity, and the parent that is also charged.
     pub fn levels(&self, entity: usize) -> impl Iterator<Item = usize> + Clone + use<> {
         std::iter::once(entity).chain(self.entities[entity].parent)
@@ -327,6 +322,14 @@ impl Schedule {
             _ => None,
         });
         std::iter::once((0, self.entities[entity].limits.as_slice())).chain(changes).collect()
+    }
+
+    /// Returns the versions of an entity's limits that any process may apply between two instants.
+    pub fn limits_in(&self, entity: usize, from: u64, until: u64) -> Vec<&[Limit]> {
+        let versions = self.limits(entity);
+        let ends = versions.iter().skip(1).map(|(at, _)| at + HEARD_OF).chain([u64::MAX]);
+        let applies = |((at, _), end): &(&(u64, &[Limit]), u64)| *at <= until && from <= *end;
+        versions.iter().zip(ends).filter(applies).map(|((_, limits), _)| *limits).collect()
     }
 
     /// Returns the final number of items of an entity's bucket.

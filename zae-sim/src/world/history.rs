@@ -213,6 +213,8 @@ pub struct Ask {
     pub answer: Option<AskAnswer>,
     /// Tokens by limit that the client finally used, once known.
     pub used: Option<Vec<i64>>,
+    /// The time at which it settled.
+    pub settled_at: Option<u64>,
     /// The settlement error that the client received.
     pub unsettled: Option<String>,
 }

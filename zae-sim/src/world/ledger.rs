@@ -17,6 +17,8 @@ pub struct Move {
     pub consumed: i128,
     /// The resulting balance.
     pub left: i128,
+    /// Counted as given back.
+    pub refunded: i128,
 }
 
 /// The item of a bucket that an entry concerns.
@@ -37,6 +39,7 @@ struct Stored {
     refill: i128,
     period: i128,
     fraction: i128,
+    refunded: i128,
 }
 
 /// The attributes of one limit.
@@ -47,6 +50,7 @@ struct Attributes {
     refill: String,
     period: String,
     fraction: String,
+    refunded: String,
 }
 
 impl Attributes {
@@ -54,7 +58,8 @@ impl Attributes {
         let name = limit_name(limit);
         let attribute = |field: &str| format!("b_{name}_{field}");
         let [tokens, consumed, capacity, refill, period] = ["tk", "tc", "cp", "ra", "rp"].map(attribute);
-        Self { tokens, consumed, capacity, refill, period, fraction: format!("z_{name}_fr") }
+        let [fraction, refunded] = ["fr", "rb"].map(|field| format!("z_{name}_{field}"));
+        Self { tokens, consumed, capacity, refill, period, fraction, refunded }
     }
 }
 
@@ -71,6 +76,7 @@ fn stored(item: &Item, limit: usize) -> Option<Stored> {
         refill: number(item, &names.refill)? / shards,
         period: number(item, &names.period)?,
         fraction: number(item, &names.fraction).unwrap_or(0),
+        refunded: number(item, &names.refunded).unwrap_or(0),
     })
 }
 
@@ -98,11 +104,12 @@ pub fn entry(limits: &[Limit], change: &Change, writer: Option<i64>, part: Part)
         };
         // A further shard starts with at most the whole bucket's balance.
         let begins = if part == Part::First { is.capacity } else { is.tokens + is.consumed };
-        let was_or_new = was.unwrap_or(Stored { tokens: begins, consumed: 0, fraction: 0, ..is });
+        let was_or_new = was.unwrap_or(Stored { tokens: begins, consumed: 0, fraction: 0, refunded: 0, ..is });
         let made = Move {
             tokens: is.tokens - was_or_new.tokens,
             consumed: is.consumed - was_or_new.consumed,
             left: is.tokens,
+            refunded: is.refunded - was_or_new.refunded,
         };
         moves.push(made);
         if writer.is_none() {

@@ -69,10 +69,12 @@ async fn travel(link: Link, fate: Fate, request: Request, reply: oneshot::Sender
         Some(What::Refuses) => Some(Err(Fault::Refused)),
         _ => Some(link.world.lock().arrive(&fate, &request)),
     };
-    if let (Some(What::Repeats(later)), true, Some(Ok(_))) = (fate.wrong, fate.is_write, &answer) {
-        let last = link.world.lock().last_refund(&request);
-        tokio::spawn(repeat(link.clone(), fate.call, later, request, last));
-    }
+    let answer = match (fate.wrong, answer) {
+        (Some(What::Repeats(later)), Some(Ok(first))) if fate.is_write => {
+            repeated(&link, fate.call, later, request, first).await
+        }
+        (_, answer) => answer,
+    };
     let date = EPOCH + i64::try_from(link.world.lock().now() / 1_000 * 1_000).unwrap_or(0);
     sleep(Duration::from_millis(fate.back)).await;
     let answer = match fate.wrong {
@@ -104,8 +106,29 @@ async fn travel(link: Link, fate: Fate, request: Request, reply: oneshot::Sender
     world.note(Kind::Answered { call: fate.call, heard });
 }
 
-/// The network delivers a request that was delivered before.
-async fn repeat(link: Link, call: usize, later: u64, request: Request, last: Option<i128>) {
+/// The network delivers a request a second time. Its sender receives the answer to the first delivery, or, of every
+/// other request, to the second: the first one's was lost.
+async fn repeated(
+    link: &Link,
+    call: usize,
+    later: u64,
+    request: Request,
+    first: Answer,
+) -> Option<Result<Answer, Fault>> {
+    let refund = link.world.lock().last_refund(&request);
+    if call.is_multiple_of(2) {
+        tokio::spawn(repeat(link.clone(), call, later, request));
+        return Some(Ok(first));
+    }
     sleep(Duration::from_millis(later)).await;
-    link.world.lock().arrive_again(call, &request, last);
+    let mut world = link.world.lock();
+    let second = world.arrive_again(call, &request)?;
+    // A refund that nobody can recognise any more, as its number was replaced in its slot, stays without an answer.
+    refund.is_none_or(|refund| world.shows_refund(&request, refund)).then_some(Ok(second))
+}
+
+/// The network delivers a request that was delivered before. Nobody receives the answer.
+async fn repeat(link: Link, call: usize, later: u64, request: Request) {
+    sleep(Duration::from_millis(later)).await;
+    link.world.lock().arrive_again(call, &request);
 }

@@ -1,5 +1,7 @@
 //! The network: the way of each request to the table, and what may happen to it there.
 
+use std::sync::Arc;
+
 use zae_limiter::sim::{Answer, Fault, Request};
 
 use super::{
@@ -10,9 +12,11 @@ use super::{
 use crate::{
     dice::Dice,
     schedule::What,
-    table::{STALE_MS, number},
+    table::{Item, STALE_MS, number},
 };
 
+/// The attributes that have the numbers of refunds.
+const REFUNDS: [&str; 9] = ["z_rid", "z_r0", "z_r1", "z_r2", "z_r3", "z_r4", "z_r5", "z_r6", "z_r7"];
 /// The purpose of the dice thrown for the network.
 const NETWORK: u64 = 1;
 
@@ -110,27 +114,37 @@ impl World {
         }
     }
 
-    /// The stamp of the last refund on the item that a request is for.
+    /// The number of the last refund on the item that a request is for.
     pub(super) fn last_refund(&self, request: &Request) -> Option<i128> {
         let Request::Update { key, .. } = request else { return None };
         number(self.table.item(key)?, "z_rid")
     }
 
-    /// Executes a request a second time; nobody receives the answer. Only the last refund is recognized, so it arrives
-    /// before anybody refunds again: the stamp is still `last`.
-    pub(super) fn arrive_again(&mut self, call: usize, request: &Request, last: Option<i128>) {
+    /// Returns true if the item that a request is for shows the refund of that number, last or in a slot.
+    pub(super) fn shows_refund(&self, request: &Request, refund: i128) -> bool {
+        let Request::Update { key, .. } = request else { return false };
+        let shows = |item: &Arc<Item>| REFUNDS.iter().any(|name| number(item, name) == Some(refund));
+        self.table.item(key).is_some_and(shows)
+    }
+
+    /// Executes a request a second time, and returns the answer to that; `None` if none comes.
+    pub(super) fn arrive_again(&mut self, call: usize, request: &Request) -> Option<Answer> {
         let now = self.now();
-        if self.is_held(request, now) || self.last_refund(request) != last {
-            return;
+        if self.is_held(request, now) {
+            return None;
         }
         match self.table.apply(request, now, 0) {
             Ok(outcome) => {
                 if let Some(change) = &outcome.change {
                     self.changed(Some(call), change);
                 }
-                self.record(|| Recorded::Request(request.clone(), outcome.answer));
+                self.record(|| Recorded::Request(request.clone(), outcome.answer.clone()));
+                Some(outcome.answer)
             }
-            Err(problem) => self.history.violate(format!("a request that DynamoDB would refuse: {problem}")),
+            Err(problem) => {
+                self.history.violate(format!("a request that DynamoDB would refuse: {problem}"));
+                None
+            }
         }
     }
 }

@@ -12,3 +12,4 @@ mod runs;
 mod stage;
 mod table;
 mod troubles;
+mod waits;

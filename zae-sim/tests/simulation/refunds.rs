@@ -1,7 +1,7 @@
 //! Refunds of leases that were held for long, and refunds that the network delivers twice.
 
 use zae_sim::{
-    schedule::{Acquire, Ends, Trouble, What, Whose},
+    schedule::{Acquire, Ends, Process, Trouble, What, Whose},
     world::history::AskAnswer,
 };
 
@@ -44,5 +44,26 @@ fn a_refund_that_is_delivered_twice_counts_once() {
         let repeated = history.calls.iter().filter(|call| call.is_write && call.wrong.is_some()).count();
         assert!(repeated > 0, "something is delivered twice");
         assert_eq!(counted(&history, 0), 100_000, "{later} ms later");
+    }
+}
+
+#[test]
+fn so_does_one_after_which_a_neighbour_was_given_back_its_own() {
+    // Leases of both processes end in turn, every 20 ms, so that others refund before the second delivery.
+    let ends = |number: u64| 3_000 + number * 20;
+    let lease = |number: u64| {
+        let begun = number * 50;
+        let process = usize::try_from(number % 2).unwrap();
+        step(begun, Acquire { work: ends(number) - begun, ends: Ends::RollsBack, ..acquire(process, 0, 30) })
+    };
+    for later in [1, 30, 100, 400] {
+        let steps = [step(0, acquire(0, 0, 100)), step(20, acquire(1, 0, 100))].into_iter().chain((1..25).map(lease));
+        let processes = vec![Process { flush: 0, ..process() }; 2];
+        let mut schedule = schedule(processes, vec![entity(CAPACITY, 1, 100_000)], steps.collect());
+        schedule.latency = (1, 4);
+        let repeats =
+            Trouble { from: 2_500, until: 10_000, whose: Whose::All, what: What::Repeats(later), percent: 100 };
+        let history = troubled(schedule, vec![repeats]);
+        assert_eq!(counted(&history, 0), 200_000, "{later} ms later");
     }
 }
