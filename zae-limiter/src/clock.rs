@@ -70,8 +70,10 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now_ms(&self) -> i64 {
+        // In 64 bits: on the way of every grant from a reserve.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        seconds.saturating_mul(1_000).saturating_add(i64::from(now.subsec_millis()))
     }
 
     fn keeps_pace(&self) -> bool {

@@ -43,6 +43,7 @@ use crate::{
     bucket::{
         Amounts,
         image::{Balance, Basis, Image, LimitImage},
+        incarnation::Incarnation,
         kind::{AppliedLimit, Kind},
         peaks::Peaks,
     },
@@ -69,6 +70,8 @@ pub(crate) struct Mark {
 /// The state of a bucket right after a write took tokens from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Baseline {
+    /// The creation of the bucket.
+    pub(crate) incarnation: Option<Incarnation>,
     /// The balance less all refunds until then, in mt, by limit.
     pub(crate) nets: Amounts,
     /// When, in epoch ms.

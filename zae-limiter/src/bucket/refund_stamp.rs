@@ -134,15 +134,17 @@ pub(crate) enum Neighbours {
 }
 
 impl BucketWrite {
-    /// Stamps the write with `id`, if it gives anything back. `neighbours` tells if others refund the same bucket.
+    /// Stamps the write with what `id` draws, if it gives anything back. `neighbours` tells if others refund the same
+    /// bucket.
     ///
     /// A refund without room gives no tokens, and still lowers the count of consumed tokens, so it is stamped too.
-    pub(crate) fn stamped(mut self, id: RefundId, image: &Image, neighbours: Neighbours) -> Self {
+    pub(crate) fn stamped(mut self, id: impl FnOnce() -> RefundId, image: &Image, neighbours: Neighbours) -> Self {
         let refunds = || self.limits.iter().filter(|limit| limit.refund.is_some());
         let count = refunds().count();
         if count == 0 && self.limits.iter().all(|limit| limit.consumed >= 0) {
             return self;
         }
+        let id = id();
         let is_counted = |limit: &LimitWrite| image.limit(limit.name.as_str()).is_some_and(|l| l.refunded.is_some());
         let has_margins = neighbours == Neighbours::Some && count <= FEW && refunds().all(is_counted);
         let slot = (neighbours == Neighbours::Some).then_some(id.slot);

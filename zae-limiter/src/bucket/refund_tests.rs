@@ -75,7 +75,7 @@ impl Bucket {
         let balances = balances(&self.item, &self.goal(&[], &[]));
         let nets = refund::nets(&self.item, &self.limits, &balances);
         let since = self.peaks.observe(&self.limit_set, 1, &nets, self.now);
-        Baseline { nets, at: self.now, since, resets_by_hand: Default::default() }
+        Baseline { incarnation: None, nets, at: self.now, since, resets_by_hand: Default::default() }
     }
 
     /// The knowledge of the process that took them; others know only the baseline.
@@ -111,7 +111,7 @@ impl Bucket {
         let settled: Vec<Settled> = kept.iter().map(settled).collect();
         let write = |image: &Image| -> BucketWrite {
             let booked = book(&settled, image, &self.peaks, 1, self.now);
-            plan(image, &self.goal(&[], &booked)).stamped(id, image, neighbours)
+            plan(image, &self.goal(&[], &booked)).stamped(|| id, image, neighbours)
         };
         let (mut item, before) = (self.item.clone(), self.item.clone());
         let mut written = write(image);
@@ -275,7 +275,7 @@ fn two_refunds(ids: [RefundId; 2]) -> (Image, [BucketWrite; 2]) {
             mark: grant.baseline.mark(0, &bucket.limits[0].kind),
         };
         let booked = book([&settled], &bucket.item, &bucket.peaks, 1, bucket.now);
-        plan(&bucket.item, &bucket.goal(&[], &booked)).stamped(id, &bucket.item, Neighbours::Some)
+        plan(&bucket.item, &bucket.goal(&[], &booked)).stamped(|| id, &bucket.item, Neighbours::Some)
     };
     (bucket.item.clone(), [write(2, ids[0]), write(3, ids[1])])
 }
@@ -303,7 +303,7 @@ fn a_refund_whose_slot_has_a_larger_number_takes_a_larger_one_still() {
     let (mut item, [one, other]) = two_refunds([early, late]);
     assert!(apply(&mut item, &other));
     assert!(!apply(&mut item, &one), "a neighbour was faster");
-    let again = one.stamped(early, &item, Neighbours::Some);
+    let again = one.stamped(|| early, &item, Neighbours::Some);
     assert!(apply(&mut item, &again), "as the image shows it now");
     assert!(item.refunds.contains(again.refund.unwrap().mark) && !item.refunds.contains(other.refund.unwrap().mark));
     assert!(!apply(&mut item, &again) && !apply(&mut item, &other));

@@ -53,6 +53,7 @@ impl Front {
     }
 
     /// Returns the slot of a caller.
+    #[inline]
     fn slot(&self, entity: &EntityId, resource: &ResourceName) -> &RwLock<Option<FrontEntry>> {
         let hash = self.hasher.hash_one((entity, resource));
         &self.slots[usize::try_from(hash % self.slots.len() as u64).unwrap_or(0)]

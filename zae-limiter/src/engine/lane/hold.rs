@@ -19,7 +19,6 @@ use tokio::sync::oneshot;
 use crate::{
     bucket::{
         Amounts, MILLI,
-        incarnation::Incarnation,
         kind::AppliedLimit,
         limit_set::LimitSet,
         refund::{Baseline, Settled},
@@ -41,21 +40,20 @@ use crate::{
 pub(crate) struct Hold {
     /// The bucket, and the limits that the amounts are aligned with.
     target: Arc<Target>,
-    /// The creation of the bucket that the tokens came from.
-    incarnation: Option<Incarnation>,
     /// In mt; 0 for limits that the cost did not name.
     taken: Amounts,
     /// Amounts that the bucket held right after, in mt.
     available: Amounts,
-    /// The bucket right after.
-    baseline: Baseline,
-    /// The parts of it that were taken later, each with the bucket right after.
-    later: Vec<(Amounts, Baseline)>,
-    /// Until when the tokens may go back into the reserve they came from.
-    expiry: Option<Expiry>,
+    /// The bucket right after, its incarnation included.
+    baseline: Arc<Baseline>,
+    /// The parts of it that were taken later.
+    later: Option<Box<LaterParts>>,
     /// Settled holds owe nothing.
     state: HoldState,
 }
+
+/// The parts taken later, each with the bucket right after.
+type LaterParts = Vec<(Amounts, Baseline)>;
 
 /// One hold for each target, child before parent: two at the most.
 pub(crate) type Holds = SmallVec<[Hold; 1]>;
@@ -63,8 +61,8 @@ pub(crate) type Holds = SmallVec<[Hold; 1]>;
 /// Tells if a hold still owes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HoldState {
-    /// It owes what it took.
-    Open,
+    /// It owes what it took, which may go back into the reserve that it came from until the expiry.
+    Open(Option<Expiry>),
     /// It is kept or given back.
     Settled,
 }
@@ -75,14 +73,12 @@ pub(crate) type Booked = oneshot::Receiver<SettleOutcome>;
 /// The tokens taken from a bucket.
 #[derive(Debug)]
 pub(crate) struct Tokens {
-    /// The creation of the bucket that they came from.
-    pub(crate) incarnation: Option<Incarnation>,
     /// In mt, by limit.
     pub(crate) taken: Amounts,
     /// The balances right after, in mt.
     pub(crate) available: Amounts,
     /// The balances right after, net of refunds.
-    pub(crate) baseline: Baseline,
+    pub(crate) baseline: Arc<Baseline>,
     /// Until when they may go back into the reserve that they came from.
     pub(crate) expiry: Option<Expiry>,
 }
@@ -91,9 +87,9 @@ impl Hold {
     /// Takes over what a write or a reserve granted.
     #[inline]
     pub(crate) fn new(target: Arc<Target>, tokens: Tokens) -> Self {
-        let Tokens { incarnation, taken, available, baseline, expiry } = tokens;
-        let baseline = if target.limit_set().bypassed { baseline.never_debited() } else { baseline };
-        Self { target, incarnation, taken, available, baseline, later: Vec::new(), expiry, state: HoldState::Open }
+        let Tokens { taken, available, baseline, expiry } = tokens;
+        let baseline = if target.limit_set().bypassed { Arc::new(baseline.never_debited()) } else { baseline };
+        Self { target, taken, available, baseline, later: None, state: HoldState::Open(expiry) }
     }
 
     /// The lane that it settles in.
@@ -138,13 +134,15 @@ impl Hold {
     pub(crate) fn absorb(&mut self, mut more: Self) {
         more.state = HoldState::Settled;
         // The mixture goes back to the bucket, not into a reserve.
-        self.expiry = None;
-        if self.incarnation != more.incarnation {
-            self.incarnation = more.incarnation.take();
-            self.taken.iter_mut().for_each(|taken| *taken = 0);
-            self.later.clear();
+        if self.state != HoldState::Settled {
+            self.state = HoldState::Open(None);
         }
-        let mut part = (Amounts::from_elem(0, self.taken.len()), more.baseline.clone());
+        if self.baseline.incarnation != more.baseline.incarnation {
+            Arc::make_mut(&mut self.baseline).incarnation = more.baseline.incarnation.clone();
+            self.taken.iter_mut().for_each(|taken| *taken = 0);
+            self.later = None;
+        }
+        let mut part = (Amounts::from_elem(0, self.taken.len()), Baseline::clone(&more.baseline));
         part.1.nets = Amounts::from_elem(i64::MAX, self.taken.len());
         for (index, AppliedLimit { name, .. }) in self.target.limit_set().applied.iter().enumerate() {
             let Some(other) = more.limit_set().applied.iter().position(|known| known.name == *name) else { continue };
@@ -152,7 +150,7 @@ impl Hold {
             self.available[index] = more.available[other];
             (part.0[index], part.1.nets[index]) = (more.taken[other], more.baseline.nets[other]);
         }
-        self.later.push(part);
+        self.later.get_or_insert_default().push(part);
     }
 
     /// Books that `more` (whole tokens) is taken as well, even if the bucket has too little. The hold owes it once it
@@ -187,7 +185,8 @@ impl Hold {
     /// Never below nothing: a difference that would give back more than was taken is cut to what was taken. Tokens that
     /// were kept are not refunded later, so a hold is settled once.
     pub(crate) fn keep(&mut self, deltas: &[(LimitName, i64)]) -> Option<Booked> {
-        if mem::replace(&mut self.state, HoldState::Settled) == HoldState::Settled || deltas.is_empty() {
+        let HoldState::Open(expiry) = mem::replace(&mut self.state, HoldState::Settled) else { return None };
+        if deltas.is_empty() {
             return None;
         }
         let delta = |(name, held): (&LimitName, i64)| {
@@ -195,23 +194,21 @@ impl Hold {
             delta.saturating_mul(MILLI).max(-held)
         };
         let amounts: Amounts = self.taken().map(delta).collect();
-        self.book(amounts, Notify::WhenStored)
+        self.book(amounts, expiry, Notify::WhenStored)
     }
 
     /// Gives everything back.
     pub(crate) fn give_back(&mut self) -> Option<Booked> {
-        if mem::replace(&mut self.state, HoldState::Settled) == HoldState::Settled {
-            return None;
-        }
+        let HoldState::Open(expiry) = mem::replace(&mut self.state, HoldState::Settled) else { return None };
         let amounts = self.taken.iter().map(|taken| -taken).collect();
-        self.book(amounts, Notify::WhenStored)
+        self.book(amounts, expiry, Notify::WhenStored)
     }
 
     /// Books what a reserve cannot take up.
     ///
     /// Without anything left to write nothing is booked, and nobody is told to wait.
-    fn book(&self, mut amounts: Amounts, told: Notify) -> Option<Booked> {
-        self.target.settle_from_reserve(&mut amounts, self.incarnation.as_ref(), &self.baseline, self.expiry);
+    fn book(&self, mut amounts: Amounts, expiry: Option<Expiry>, told: Notify) -> Option<Booked> {
+        self.target.settle_from_reserve(&mut amounts, &self.baseline, expiry);
         if amounts.iter().all(|amount| *amount == 0) {
             return None;
         }
@@ -223,7 +220,7 @@ impl Hold {
             }
             Notify::Never => (None, None),
         };
-        self.lane().book(Pending::new(settled, self.incarnation.clone(), done));
+        self.lane().book(Pending::new(settled, self.baseline.incarnation.clone(), done));
         booked
     }
 
@@ -236,7 +233,7 @@ impl Hold {
                 settled.push(Settled { name: name.clone(), amount, mark: baseline.mark(index, kind) });
             }
         };
-        for (taken, baseline) in self.later.iter().rev() {
+        for (taken, baseline) in self.later.iter().flat_map(|later| later.iter().rev()) {
             for (index, taken) in taken.iter().enumerate() {
                 let back = amounts[index].clamp(-taken, 0);
                 amounts[index] -= back;
@@ -260,8 +257,8 @@ enum Notify {
 impl Drop for Hold {
     fn drop(&mut self) {
         // A lease, a cancelled acquire or a refused sibling: all of them only owe.
-        if self.state == HoldState::Open {
-            self.book(self.taken.iter().map(|taken| -taken).collect(), Notify::Never);
+        if let HoldState::Open(expiry) = self.state {
+            self.book(self.taken.iter().map(|taken| -taken).collect(), expiry, Notify::Never);
         }
     }
 }

@@ -88,10 +88,17 @@ impl Lane {
 
     /// Notes the balances that `image` shows at `now` (epoch ms) for the limits of `limit_set`. Returns the baseline
     /// of the tokens that were just taken.
-    pub(super) fn observe(&self, limit_set: &Arc<LimitSet>, image: &Image, balances: &[Balance], now: i64) -> Baseline {
+    pub(super) fn observe(
+        &self,
+        limit_set: &Arc<LimitSet>,
+        image: &Image,
+        balances: &[Balance],
+        now: i64,
+    ) -> Arc<Baseline> {
         let nets = refund::nets(image, &limit_set.applied, balances);
         let since = lock(&self.state).peaks.observe(limit_set, image.shards(), &nets, now);
-        Baseline { nets, at: now, since, resets_by_hand: resets_by_hand(limit_set, image) }
+        let resets_by_hand = resets_by_hand(limit_set, image);
+        Arc::new(Baseline { incarnation: image.incarnation.clone(), nets, at: now, since, resets_by_hand })
     }
 
     /// Notes what a write of this process has refunded.

@@ -10,10 +10,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    bucket::{
-        Amounts, MILLI, incarnation::Incarnation, key::BucketKey, limit_set::LimitSet, refund::Baseline,
-        stamp::STAMP_MS,
-    },
+    bucket::{Amounts, MILLI, key::BucketKey, limit_set::LimitSet, refund::Baseline, stamp::STAMP_MS},
     engine::{
         lane::{
             Lane,
@@ -169,15 +166,12 @@ impl Target {
     ) -> Option<Hold> {
         let mut reserve = self.lane.reserve().filter(|_| !self.limit_set.bypassed)?;
         let (expiry, baseline, rest) = reserve.take(&self.limit_set, &amounts, serves, now)?;
-        let (incarnation, available) = (reserve.incarnation().cloned(), reserve.available());
+        let available = reserve.available();
         drop(reserve);
         if rest == ReserveState::Low {
             self.lane.fetch();
         }
-        Some(Hold::new(
-            Arc::clone(self),
-            Tokens { incarnation, taken: amounts, available, baseline, expiry: Some(expiry) },
-        ))
+        Some(Hold::new(Arc::clone(self), Tokens { taken: amounts, available, baseline, expiry: Some(expiry) }))
     }
 
     /// Asks the reserve. It grants, or knows that the bucket is nearly empty, or does not know.
@@ -215,24 +209,19 @@ impl Target {
     }
 
     /// Settles `amounts` (positive for more consumption, negative for refunds) with the reserve, and leaves in them
-    /// what has to be written. The tokens were taken from the creation of the bucket that `incarnation` tells, which
-    /// was left as `baseline` says, and may go back until `expiry` ends.
+    /// what has to be written. The tokens were taken from the bucket that was left as `baseline` says, and may go back
+    /// until `expiry` ends.
     ///
     /// More consumption is paid with tokens that left the bucket already, which saves a write and keeps the bucket from
     /// going into debt while the reserve has some. Refunds go back into it within the expiry of the lot that they came
     /// from: tokens do not grow younger by being lent.
-    pub(super) fn settle_from_reserve(
-        &self,
-        amounts: &mut Amounts,
-        incarnation: Option<&Incarnation>,
-        baseline: &Baseline,
-        expiry: Option<Expiry>,
-    ) {
+    pub(super) fn settle_from_reserve(&self, amounts: &mut Amounts, baseline: &Arc<Baseline>, expiry: Option<Expiry>) {
         let (lane, limit_set) = (&self.lane, &self.limit_set);
         if lane.shared.closing.has_begun() || limit_set.bypassed {
             return;
         }
         let Some(mut reserve) = lane.reserve() else { return };
+        let incarnation = baseline.incarnation.as_ref();
         let now = lane.shared.moment();
         if amounts.iter().any(|amount| *amount > 0) {
             let more: Amounts = amounts.iter().map(|amount| (*amount).max(0)).collect();
@@ -243,7 +232,7 @@ impl Target {
             let back: Amounts = amounts.iter().map(|amount| (-*amount).max(0)).collect();
             if reserve.put_back(
                 limit_set,
-                ReserveLot { tokens: back, baseline: baseline.clone(), expiry },
+                ReserveLot { tokens: back, baseline: Arc::clone(baseline), expiry },
                 incarnation,
                 now,
             ) {

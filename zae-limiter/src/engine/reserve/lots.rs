@@ -16,7 +16,7 @@
 //! A grant from several lots takes the expiry of the first and the most cautious baseline of all (see
 //! [`Baseline::rise_to`]): if it is refunded, it is worth what the worst of its parts would be.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -52,7 +52,7 @@ pub(crate) struct ReserveLot {
     /// In mt, by limit.
     pub(crate) tokens: Amounts,
     /// The bucket right after they were debited.
-    pub(crate) baseline: Baseline,
+    pub(crate) baseline: Arc<Baseline>,
     /// Until when they may be used.
     pub(crate) expiry: Expiry,
 }
@@ -92,7 +92,7 @@ impl ReserveLots {
 
     /// Takes `amounts` if they are there: the expiry of the lot that ends first, and the bucket right after its debit.
     #[inline]
-    pub(super) fn take(&mut self, amounts: &[i64], now: Moment) -> Option<(Expiry, Baseline)> {
+    pub(super) fn take(&mut self, amounts: &[i64], now: Moment) -> Option<(Expiry, Arc<Baseline>)> {
         match self.take_from_first(amounts, now) {
             Some(taken) => Some(taken),
             None => self.take_from_all(amounts, now),
@@ -101,23 +101,23 @@ impl ReserveLots {
 
     /// Nearly always there is enough in one lot.
     #[inline]
-    fn take_from_first(&mut self, amounts: &[i64], now: Moment) -> Option<(Expiry, Baseline)> {
+    fn take_from_first(&mut self, amounts: &[i64], now: Moment) -> Option<(Expiry, Arc<Baseline>)> {
         let first = self.lots.front_mut().filter(|first| first.expiry.lasts(now))?;
         if !first.tokens.iter().zip(amounts).all(|(held, amount)| held >= amount) {
             return None;
         }
         let held = first.tokens.iter_mut().zip(&mut self.total);
         held.zip(amounts).for_each(|((held, total), amount)| (*held, *total) = (*held - amount, *total - amount));
-        Some((first.expiry, first.baseline.clone()))
+        Some((first.expiry, Arc::clone(&first.baseline)))
     }
 
     /// Takes from several lots, where no single one has enough.
-    fn take_from_all(&mut self, amounts: &[i64], now: Moment) -> Option<(Expiry, Baseline)> {
+    fn take_from_all(&mut self, amounts: &[i64], now: Moment) -> Option<(Expiry, Arc<Baseline>)> {
         self.expire(now);
         let mut lots = self.lots.iter();
         let first = lots.next()?;
-        let (expiry, mut baseline) = (first.expiry, first.baseline.clone());
-        lots.for_each(|lot| baseline.rise_to(&lot.baseline));
+        let (expiry, mut baseline) = (first.expiry, Arc::clone(&first.baseline));
+        lots.for_each(|lot| Arc::make_mut(&mut baseline).rise_to(&lot.baseline));
         if !self.total.iter().zip(amounts).all(|(held, amount)| held >= amount) {
             return None;
         }
@@ -138,7 +138,7 @@ impl ReserveLots {
         self.total.iter_mut().zip(&lot.tokens).for_each(|(total, tokens)| *total += tokens);
         if let Some(same) = self.lots.iter_mut().find(|known| known.expiry == lot.expiry) {
             same.tokens.iter_mut().zip(&lot.tokens).for_each(|(known, tokens)| *known += tokens);
-            same.baseline.rise_to(&lot.baseline);
+            Arc::make_mut(&mut same.baseline).rise_to(&lot.baseline);
             return;
         }
         let at = self.lots.partition_point(|known| known.expiry.0.monotonic() <= lot.expiry.0.monotonic());

@@ -188,7 +188,7 @@ impl LaneReserve {
         amounts: &[i64],
         serves: ReserveDraw,
         now: Moment,
-    ) -> Option<(Expiry, Baseline, ReserveState)> {
+    ) -> Option<(Expiry, Arc<Baseline>, ReserveState)> {
         if !self.is_for(limit_set) {
             return None;
         }
@@ -209,12 +209,6 @@ impl LaneReserve {
         // One by one: for the one or two that there are, all else takes longer.
         self.left.iter().zip(self.lots.total()).for_each(|(left, held)| available.push(left.saturating_add(*held)));
         available
-    }
-
-    /// The creation of the bucket that all of it came from.
-    #[inline]
-    pub(crate) fn incarnation(&self) -> Option<&Incarnation> {
-        self.incarnation.as_ref()
     }
 
     /// Notes an ask that found too little here.

@@ -46,7 +46,13 @@ fn busy(limit_set: &Arc<LimitSet>, per_second: i64, now: Moment) -> LaneReserve 
 fn lot(tokens: i64, expiry: Expiry) -> ReserveLot {
     ReserveLot {
         tokens: Amounts::from_elem(tokens, 1),
-        baseline: Baseline { nets: Amounts::from_elem(0, 1), at: 0, since: 0, resets_by_hand: Amounts::new() },
+        baseline: Arc::new(Baseline {
+            incarnation: None,
+            nets: Amounts::from_elem(0, 1),
+            at: 0,
+            since: 0,
+            resets_by_hand: Amounts::new(),
+        }),
         expiry,
     }
 }

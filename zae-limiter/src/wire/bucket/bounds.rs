@@ -64,7 +64,7 @@ fn fullest(limits: usize) -> BucketWrite {
         soft_until: None,
         now,
     };
-    plan(&image, &goal).stamped(RefundId::new(7, now), &image, Neighbours::Some)
+    plan(&image, &goal).stamped(|| RefundId::new(7, now), &image, Neighbours::Some)
 }
 
 fn operators(expression: &str) -> usize {

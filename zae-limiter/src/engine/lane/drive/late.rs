@@ -109,9 +109,9 @@ impl LateWrite {
         lane.refunded(&limit_set, &draft.adjust);
         let available: Amounts = balances.iter().map(|balance| balance.tokens).collect();
         for (target, taken) in served {
-            let (incarnation, available, baseline) = (image.incarnation.clone(), available.clone(), baseline.clone());
+            let (available, baseline) = (available.clone(), Arc::clone(&baseline));
             // Dropped without a lease, it gives back what it holds.
-            drop(Hold::new(target, Tokens { incarnation, taken, available, baseline, expiry: None }));
+            drop(Hold::new(target, Tokens { taken, available, baseline, expiry: None }));
         }
         let ahead = returned(&draft, &limit_set, &baseline);
         if !ahead.is_empty() {

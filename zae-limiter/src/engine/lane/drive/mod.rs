@@ -102,8 +102,8 @@ struct Drive<'a> {
     freshness: Freshness,
     /// True if the image that the last write was decided from had the limits that apply.
     was_in_line: bool,
-    /// The stamp of the refunds of this round, the same for all attempts.
-    refund_id: RefundId,
+    /// The stamp of the refunds of this round, the same for all attempts; `None` before the first.
+    refund_id: Option<RefundId>,
     /// The other shards, where they decide about a missing one.
     siblings: Option<Vec<(u32, Image)>>,
     /// Conditions lost in a row.
@@ -158,7 +158,7 @@ impl<'a> Drive<'a> {
             fetch,
             freshness,
             was_in_line: true,
-            refund_id: RefundId::new(lane.shared.random.bits(), lane.shared.clock.now_ms()),
+            refund_id: None,
             siblings: None,
             lost: 0,
             lost_at: 0,
@@ -253,7 +253,9 @@ impl<'a> Drive<'a> {
         let write = lane.beside_neighbours(write, &image, limit_set, &goal, self.lost);
         let consumed = consumed(limit_set, &write);
         let neighbours = if lane.is_shared() { Neighbours::Some } else { Neighbours::None };
-        let write = write.stamped(self.refund_id, &image, neighbours);
+        // Drawn when it is needed: random bits cost a system call.
+        let id = || RefundId::new(lane.shared.random.bits(), lane.shared.clock.now_ms());
+        let write = write.stamped(|| *self.refund_id.get_or_insert_with(id), &image, neighbours);
         let refund = write.refund.map(|stamp| stamp.mark);
         let (sent_at, before) = (lane.shared.moment(), Some(image));
         let draft = WriteDraft { sent_at, now, served, ahead, adjust, consumed, refund, before };

@@ -126,7 +126,7 @@ pub(super) fn balances(limit_set: &LimitSet, image: &Image, now: i64) -> Vec<Bal
 }
 
 /// Puts what was debited ahead into the reserve, and tells it what the bucket holds.
-pub(super) fn fill_up(lane: &Lane, limit_set: &LimitSet, image: &Image, written: &WriteDraft, baseline: Baseline) {
+pub(super) fn fill_up(lane: &Lane, limit_set: &LimitSet, image: &Image, written: &WriteDraft, baseline: Arc<Baseline>) {
     let Some(mut reserve) = lane.reserve() else { return };
     let now = lane.shared.moment();
     reserve.keep_period(&baseline.resets_by_hand);
@@ -205,7 +205,7 @@ pub(super) fn grant(
     asks: &mut Vec<Ask>,
     image: &Image,
     written: &WriteDraft,
-) -> Baseline {
+) -> Arc<Baseline> {
     let (served, now) = (&written.served, written.now);
     let shards = shards(asks, image);
     let balances = crate::bucket::plan::balances(image, &limit_set.goal(&[], &[], shards, now));
@@ -219,9 +219,8 @@ pub(super) fn grant(
             continue;
         }
         let Ask { target, amounts, reply, .. } = ask;
-        let incarnation = image.incarnation.clone();
-        let (available, baseline) = (available.clone(), baseline.clone());
-        let tokens = Tokens { incarnation, taken: amounts, available, baseline, expiry: None };
+        let (available, baseline) = (available.clone(), Arc::clone(&baseline));
+        let tokens = Tokens { taken: amounts, available, baseline, expiry: None };
         let hold = Hold::new(target, tokens);
         // If nobody waits any more, the hold comes back, is dropped, and so gives the tokens back.
         let _ = reply.send(if outdated { AskOutcome::Outdated } else { AskOutcome::Granted(hold) });
