@@ -43,7 +43,7 @@ mod write;
 
 use aws_sdk_dynamodb::{
     Client,
-    config::{StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig},
+    config::{SharedInterceptor, StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig},
     error::{ProvideErrorMetadata, SdkError},
 };
 
@@ -90,7 +90,10 @@ impl Store {
     /// slow call.
     pub(crate) fn new(table: String, client: &Client) -> Self {
         let dates = StoreDates::default();
-        let client = Client::from_conf(client.config().to_builder().interceptor(dates.clone()).build());
+        let mut config = client.config().to_builder();
+        // One that can be disabled is looked up in the configuration 19 times in a call, which takes microseconds.
+        config.push_interceptor(SharedInterceptor::permanent(dates.clone()));
+        let client = Client::from_conf(config.build());
         let config = client.config();
         let retries = config.retry_config().is_none_or(|retries| retries.max_attempts() > 1);
         let watches = config.stalled_stream_protection().is_none_or(StalledStreamProtectionConfig::is_enabled);
