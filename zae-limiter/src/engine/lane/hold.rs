@@ -133,10 +133,7 @@ impl Hold {
     /// counts from then on.
     pub(crate) fn absorb(&mut self, mut more: Self) {
         more.state = HoldState::Settled;
-        // The mixture goes back to the bucket, not into a reserve.
-        if self.state != HoldState::Settled {
-            self.state = HoldState::Open(None);
-        }
+        self.leave_reserve();
         if self.baseline.incarnation != more.baseline.incarnation {
             Arc::make_mut(&mut self.baseline).incarnation = more.baseline.incarnation.clone();
             self.taken.iter_mut().for_each(|taken| *taken = 0);
@@ -156,9 +153,15 @@ impl Hold {
     /// Books that `more` (whole tokens) is taken as well, even if the bucket has too little. The hold owes it once it
     /// [is stored](Hold::owe).
     pub(crate) fn overdraw(&mut self, more: &[(LimitName, u64)]) -> Option<Booked> {
-        // The mixture goes back to the bucket, not into a reserve.
-        self.expiry = None;
-        self.book(self.aligned(more), Notify::WhenStored)
+        self.leave_reserve();
+        self.book(self.aligned(more), None, Notify::WhenStored)
+    }
+
+    /// Gives back to the bucket from now on, not to a reserve: tokens of several origins are mixed.
+    fn leave_reserve(&mut self) {
+        if let HoldState::Open(expiry) = &mut self.state {
+            *expiry = None;
+        }
     }
 
     /// Owes what was [overdrawn](Hold::overdraw). The baseline of the first part bounds its refund: it is older than
@@ -170,7 +173,7 @@ impl Hold {
 
     /// Gives back what was [overdrawn](Hold::overdraw) and is not owed.
     pub(crate) fn withdraw(&self, more: &[(LimitName, u64)]) {
-        self.book(self.aligned(more).iter().map(|more| -more).collect(), Notify::Never);
+        self.book(self.aligned(more).iter().map(|more| -more).collect(), None, Notify::Never);
     }
 
     /// Returns `more` (whole tokens) in mt, aligned with the bucket's limits.

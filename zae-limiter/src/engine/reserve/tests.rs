@@ -322,7 +322,7 @@ fn what_was_debited_before_a_reset_by_hand_is_not_granted_after_it() {
     let of = |resets: i64| Amounts::from_elem(resets, 1);
     let mut reserve = busy(&limit_set, 100, now);
     let mut before = lot(10_000, Expiry::starting(now, LIFE));
-    before.baseline.resets_by_hand = of(0);
+    Arc::make_mut(&mut before.baseline).resets_by_hand = of(0);
     reserve.keep_period(&of(0));
     reserve.fill_up(before, None, now.monotonic);
     let (expiry, baseline, _) = reserve.take(&limit_set, &[1_000], ReserveDraw::Target, now).unwrap();
