@@ -159,7 +159,10 @@ impl BucketWrite {
         if matches!(before, RefundsBefore::Exactly(_)) {
             self.limits.iter_mut().filter_map(|limit| limit.refund.as_mut()).for_each(|refund| refund.at_most = None);
         }
-        self.refund = Some(RefundStamp { mark: RefundMark { number: id.beside(seen), slot }, before });
+        let number = id.beside(seen);
+        // By chance it may be the last one's, and would then hold twice.
+        let number = if Some(number) == image.refunds.last { number.checked_add(1).unwrap_or(0) } else { number };
+        self.refund = Some(RefundStamp { mark: RefundMark { number, slot }, before });
         self
     }
 }
