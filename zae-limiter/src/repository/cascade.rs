@@ -16,6 +16,14 @@ const MAX_ANCESTORS: u32 = 32;
 /// Number of tries of a move against others that move the same entity.
 const TRIES: u32 = 10;
 
+/// A move that was stored.
+struct Moved {
+    /// The key of its audit event.
+    event: Option<Key>,
+    /// The parent until then.
+    from: Option<EntityId>,
+}
+
 impl Repository {
     /// Decides for `target` if acquires charge the parent as well, whatever the entity's own record says. Nothing is
     /// charged where there is no parent. Returns the number of buckets that were told.
@@ -106,7 +114,16 @@ impl Repository {
     ) -> Result<u64, RepositoryError> {
         let (entity, parent) = (&entity.into_name()?, &parent.into_name()?);
         self.check_ancestors(entity, parent).await?;
-        self.move_entity(entity, Some(parent)).await
+        self.pass_gate(Gated::Moves).await?;
+        let moved = self.store_move(entity, Some(parent)).await?;
+        // Somebody may have moved the parent below the entity since they were looked at. Of two who did so to each
+        // other one at least sees it here.
+        if let Err(circle @ RepositoryError::Invalid(_)) = self.check_ancestors(entity, parent).await {
+            let back = self.store_move(entity, moved.from.as_ref()).await?;
+            self.tell_move(entity, back).await?;
+            return Err(circle);
+        }
+        self.tell_move(entity, moved).await
     }
 
     /// Takes `entity` away from its parent: nobody else is charged any more. Otherwise as [`Repository::set_parent`].
@@ -114,7 +131,10 @@ impl Repository {
     /// # Errors
     /// As [`Repository::set_parent`].
     pub async fn remove_parent(&self, entity: impl IntoName<EntityId>) -> Result<u64, RepositoryError> {
-        self.move_entity(&entity.into_name()?, None).await
+        let entity = &entity.into_name()?;
+        self.pass_gate(Gated::Moves).await?;
+        let moved = self.store_move(entity, None).await?;
+        self.tell_move(entity, moved).await
     }
 
     async fn meta_item(&self, entity: &EntityId) -> Result<Item, RepositoryError> {
@@ -149,9 +169,8 @@ impl Repository {
         Err(invalid("has too many entities above it"))
     }
 
-    async fn move_entity(&self, entity: &EntityId, parent: Option<&EntityId>) -> Result<u64, RepositoryError> {
-        self.pass_gate(Gated::Moves).await?;
-        let event = self.store_move(entity, parent).await?;
+    /// Tells the buckets of `entity` that it was moved, and notes in the event how many that were.
+    async fn tell_move(&self, entity: &EntityId, moved: Moved) -> Result<u64, RepositoryError> {
         let all = ConfigTarget::from(entity.clone());
         let (stamped, result) = match self.fan_out(&all, Copies::Owner).await {
             Err(RepositoryError::FanoutIncomplete { what: _, stamped, source }) => {
@@ -161,14 +180,14 @@ impl Repository {
             Err(error) => return Err(error),
             Ok(stamped) => (stamped, Ok(stamped)),
         };
-        if let Some(event) = event {
+        if let Some(event) = moved.event {
             self.count_stamped(&event, stamped).await;
         }
         result
     }
 
-    /// Moves it and records that. Returns the event's key.
-    async fn store_move(&self, entity: &EntityId, parent: Option<&EntityId>) -> Result<Option<Key>, RepositoryError> {
+    /// Moves it and records that.
+    async fn store_move(&self, entity: &EntityId, parent: Option<&EntityId>) -> Result<Moved, RepositoryError> {
         let key = Key::new(keys::pk_entity(self.ns(), entity.as_str()), keys::sk_meta());
         for _ in 0..TRIES {
             let before = self.meta_item(entity).await?;
@@ -183,7 +202,8 @@ impl Repository {
             let update = wire::owner::moved(self.ns(), entity, parent, &before);
             if self.store().transact(&[TransactPart::Update(key.clone(), update), event]).await? == Committed::Done {
                 self.forget_limits_of(entity);
-                return Ok(event_key);
+                let from = old.and_then(|old| EntityId::new(old).ok());
+                return Ok(Moved { event: event_key, from });
             }
         }
         Err(super::configs::busy(&key))

@@ -1,5 +1,7 @@
 //! The choice of who is charged: copies of the owner's facts on buckets, policies, and moves to another parent.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::{Value, json};
 use zae_limiter::{
     Cost, EntityId, NewEntity, RateLimiter, Repository, RepositoryError, ResourceName,
@@ -7,7 +9,7 @@ use zae_limiter::{
     audit::AuditTarget,
     version::VersionUpdate,
 };
-use zae_testkit::{Bench, START, limits, raw, rpm};
+use zae_testkit::{Bench, Fault, START, limits, raw, rpm};
 
 use super::{change, id, scope, shard, take};
 
@@ -179,4 +181,31 @@ async fn what_older_functions_would_damage_is_not_stored_beside_them() {
     deployed("0.17.0").await;
     ops.set_parent("e", "q").await.unwrap();
     assert_eq!(minimum().await.as_deref(), Some("0.17.0"));
+}
+
+/// Two processes each move one entity below the other, and neither has seen the other's move when it looks.
+#[tokio::test]
+async fn two_moves_at_once_make_no_circle() {
+    let bench = Bench::new();
+    let (limiter, ops) = below_p(&bench, Cascade::Off).await;
+    let (wire, slow) = bench.process().await;
+    let (tell, told) = std::sync::mpsc::channel();
+    let first = AtomicBool::new(true);
+    wire.fail(move |operation, _| {
+        if operation == "TransactWriteItems" && first.swap(false, Ordering::SeqCst) {
+            tell.send(()).unwrap();
+            return Fault::Trip(1_500);
+        }
+        Fault::None
+    });
+    let under_way = tokio::task::spawn_blocking(move || told.recv());
+    let moving = tokio::spawn(async move { slow.set_parent(id("e"), id("q")).await });
+    under_way.await.unwrap().unwrap();
+    ops.set_parent(id("q"), id("e")).await.unwrap();
+    let refused = moving.await.unwrap().unwrap_err();
+    assert!(refused.to_string().contains("they would be a circle"), "{refused}");
+    let parent = async |entity: &str| ops.entity(entity).await.unwrap().unwrap().parent_id;
+    assert_eq!((parent("e").await, parent("q").await), (Some(id("p")), Some(id("e"))));
+    take(&limiter, "rpm", 1).await.unwrap();
+    assert_eq!(shard(&ops, 0).await["parent_id"], json!({"S": "p"}));
 }
