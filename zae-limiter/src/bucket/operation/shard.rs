@@ -81,7 +81,9 @@ impl<'a> ShardLimit<'a> {
         let before = if self.write.topped_up.is_some() { 0 } else { quota.topped_up.unwrap_or(0).max(0) };
         let topped_up = before.saturating_add(mt);
         self.write.topped_up = Some(Some(topped_up));
-        self.write.grant_count = Some(self.grant_count);
+        if quota.grant_count.is_none() {
+            self.write.grant_count = Some(self.grant_count);
+        }
         topped_up <= MOST_TOPPED_UP
     }
 
