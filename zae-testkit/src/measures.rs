@@ -138,6 +138,28 @@ pub async fn refill() -> (u64, u64) {
     (wire.count(), other_wire.count())
 }
 
+/// Writes of an acquire of a limit that changes with time: within a period, at the beginning of the next one a day
+/// later, and by a process that does not know yet that a neighbour has begun it.
+pub async fn edge(limit: Limit) -> (u64, u64, u64) {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let limits = limits([limit]);
+    let (wire, limiter) = fleet.process(&limits, strict).await;
+    let (other_wire, other) = fleet.process(&limits, strict).await;
+    let cost = || Cost::of("rpm", 1);
+    assert!(spend(&limiter, "user-1", cost()).await);
+    assert!(spend(&other, "user-1", cost()).await);
+    // Limits are read again every minute, which is no write.
+    let writes = |wire: &Wire| wire.take().get("UpdateItem").copied().unwrap_or(0);
+    writes(&wire);
+    assert!(spend(&limiter, "user-1", cost()).await);
+    let within = writes(&wire);
+    writes(&other_wire);
+    tokio::time::sleep(Duration::from_secs(86_400)).await;
+    assert!(spend(&limiter, "user-1", cost()).await);
+    assert!(spend(&other, "user-1", cost()).await);
+    (within, writes(&wire), writes(&other_wire))
+}
+
 /// Measures write units per LLM call (estimate taken from key and project, adjusted when the response is complete) on
 /// busy keys: 4 processes with 4 keys each, 25 calls a second per key of 300 ms each.
 pub async fn llm_call(reserve: Reserve, time: Duration) -> f64 {

@@ -3,7 +3,7 @@
 use crate::bucket::{
     image::{Image, LimitImage},
     leftovers::Enabled,
-    quota::stored::{QuotaWrite, StoredQuota},
+    quota::stored::{Beginning, QuotaWrite, SchedulePlace, StoredPeriod, StoredQuota, StoredSchedule, Window},
     stamp::TimedStamp,
     write::{BucketWrite, TokenWrite, Validity},
 };
@@ -40,6 +40,7 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
                 soft: None,
                 consumed: None,
                 quota: None,
+                schedule: None,
             });
             item.limits.len() - 1
         });
@@ -61,6 +62,10 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
             stored.params = params;
         }
         stored.quota = quota_after(stored.quota.take(), &limit.quota);
+        if let Some(schedule) = &limit.schedule.set {
+            let place = SchedulePlace::Own;
+            stored.schedule = schedule.clone().map(|schedule| StoredSchedule { schedule, place });
+        }
     }
     if let Some(mark) = write.refund.map(|refund| refund.mark) {
         item.refunds.last = Some(mark.number);
@@ -94,6 +99,7 @@ fn limits_hold(item: &Image, write: &BucketWrite) -> bool {
                 refund.at_most.is_none_or(|most| stored.and_then(|s| s.refunded).unwrap_or(0) <= most)
             })
             && limit.soft.is_none_or(|soft| stored.and_then(|s| s.soft) == soft.expect)
+            && limit.schedule.expect.as_ref().is_none_or(|seen| stored.and_then(|s| s.schedule.as_ref()) == Some(seen))
             && match limit.tokens {
                 TokenWrite::Add { at_least, at_most, .. } => {
                     tokens.is_some_and(|t| at_least.is_none_or(|least| t >= least) && t <= at_most)
@@ -110,17 +116,25 @@ fn quota_after(stored: Option<StoredQuota>, write: &QuotaWrite) -> Option<Stored
     match write {
         QuotaWrite::Nothing => stored,
         QuotaWrite::Ends => None,
-        QuotaWrite::Restored { grant_count, .. } => {
-            stored.map(|quota| StoredQuota { grant_count: Some(*grant_count), topped_up: None, ..quota })
-        }
-        QuotaWrite::Becomes { resets, grant_count, .. } => {
-            let blank =
-                || StoredQuota { resets: resets.clone(), grant_count: None, topped_up: None, resets_by_hand: 0 };
-            let quota = StoredQuota { resets: resets.clone(), ..stored.unwrap_or_else(blank) };
-            match grant_count {
-                Some(_) => Some(StoredQuota { grant_count: *grant_count, topped_up: None, ..quota }),
-                None => Some(quota),
-            }
+        QuotaWrite::Restored(begins) => stored.map(|quota| begun(quota, begins)),
+        QuotaWrite::Becomes { period, begins } => {
+            let before = stored.as_ref().map(StoredQuota::window).unwrap_or_default();
+            let period = match period.stored() {
+                StoredPeriod::Session { length, .. } => StoredPeriod::Session { length, window: before },
+                calendar => calendar,
+            };
+            let (grant_count, topped_up) = stored.as_ref().map_or((None, None), |q| (q.grant_count, q.topped_up));
+            let resets_by_hand = stored.as_ref().map_or(0, |quota| quota.resets_by_hand);
+            let quota = StoredQuota { period, grant_count, topped_up, resets_by_hand };
+            Some(begins.as_ref().map_or(quota.clone(), |begins| begun(quota, begins)))
         }
     }
+}
+
+/// The quota at the beginning of a period.
+fn begun(mut quota: StoredQuota, begins: &Beginning) -> StoredQuota {
+    if let (StoredPeriod::Session { window, .. }, Some(new)) = (&mut quota.period, begins.window) {
+        *window = Window { start: Some(new.start), applied: Some(new.start), counter_mark: None };
+    }
+    StoredQuota { grant_count: Some(begins.grant_count), topped_up: None, ..quota }
 }

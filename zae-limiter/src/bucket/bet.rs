@@ -83,7 +83,7 @@ pub(crate) fn bet(image: &Image, goal: &Goal<'_>, wager: Wager, ages: &[i64]) ->
     let mut write = plan(&supposed(image, goal, wager), goal);
     let shards = goal.shards.max(image.shards());
     if wager == Wager::Full {
-        write = filled(write.leaving_room(shards), image, goal, shards)?;
+        write = filled(write.leaving_room(), image, goal, shards)?;
     }
     if write.expect_refill.is_some() {
         return None;
@@ -106,9 +106,9 @@ fn is_open(image: &Image, goal: &Goal<'_>, wager: Wager) -> bool {
         && image.leftovers.is_empty()
         && !image.disabled
         && image.bypass.is_none()
-        // A quota is restored by whoever moves the refill instant, which takes an exact write.
+        // Changes with time are made by whoever moves the refill instant, which takes an exact write.
         && !image.scheduled
-        && image.calendar_quota().is_none()
+        && !image.is_timed()
         // Shares are those of the item's own count, which is a condition.
         && goal.shards <= image.shards()
         && image.valid_until.is_none_or(|until| until > goal.now)

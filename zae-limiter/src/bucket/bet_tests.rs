@@ -66,6 +66,7 @@ fn bucket(params: &[Params]) -> (Vec<AppliedLimit>, Image) {
         soft: None,
         consumed: Some(0),
         quota: None,
+        schedule: None,
     });
     let image = Image { shard_count: Some(1), limits: stored.collect(), ..Image::default() };
     (limits, image)
@@ -96,7 +97,7 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
             Writes::Exactly => {
                 images[process] = item.clone();
                 let enough = balances(&item, &goal).iter().zip(&take).all(|(l, t)| *t == 0 || l.tokens >= *t);
-                enough.then(|| plan(&item, &goal).leaving_room(1))
+                enough.then(|| plan(&item, &goal).leaving_room())
             }
             // An image that is out of date in everything but the limits' parameters.
             Writes::Bet(wager, ages) => bet(image, &goal, *wager, ages),

@@ -99,7 +99,7 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
         room |= step.crowded;
         let plan = |image: &Image, goal: &Goal<'_>| {
             let write = plan(image, goal);
-            if step.crowded { write.leaving_room(1) } else { write }
+            if step.crowded { write.leaving_room() } else { write }
         };
         ideals.iter_mut().for_each(|ideal| ideal.advance(now));
         let take: Vec<i64> = step.take.iter().zip(params).map(|(t, p)| *t % (p.capacity + 1)).collect();

@@ -11,10 +11,23 @@
 //! made by a client that knows no shards; a missing incarnation is a value that a refund compares with. A default in
 //! their place would write a condition that can never hold.
 
+use std::sync::Arc;
+
 use crate::{
     bucket::{
-        Accrual, MILLI, Params, incarnation::Incarnation, kind::Kind, lifetime::DEEPEST_DEBT, owner::Owner,
-        quota::stored::StoredQuota, refund_stamp::StoredRefunds, stamp::TimedStamp, watch::Watch,
+        Accrual, MILLI, Params,
+        incarnation::Incarnation,
+        kind::Kind,
+        lifetime::DEEPEST_DEBT,
+        owner::Owner,
+        quota::{
+            Turn,
+            stored::{StoredQuota, StoredSchedule},
+        },
+        refund_stamp::StoredRefunds,
+        scheduled::Scheduled,
+        stamp::TimedStamp,
+        watch::Watch,
     },
     model::name::LimitName,
 };
@@ -81,8 +94,10 @@ pub(crate) struct LimitImage {
     pub(crate) soft: Option<TimedStamp>,
     /// Net consumption in mt. It decides nothing, and may be wider than what does.
     pub(crate) consumed: Option<i128>,
-    /// Set where it is a calendar quota.
+    /// Set where it is a quota.
     pub(crate) quota: Option<StoredQuota>,
+    /// Its parameters at certain times.
+    pub(crate) schedule: Option<StoredSchedule>,
 }
 
 /// Parameters as stored: any of them may be missing.
@@ -106,6 +121,14 @@ impl StoredParams {
     pub(crate) fn complete(self) -> Option<Params> {
         let params = Params { capacity: self.capacity?, refill: self.refill?, period: self.period? };
         (params.capacity > 0 && params.refill > 0 && params.period > 0).then_some(params)
+    }
+}
+
+/// The share of a limit whose parameters change with time, and when it is looked at.
+fn changing(share: &Kind, now: i64) -> Option<(Arc<Scheduled>, i64)> {
+    match share {
+        Kind::Scheduled(scheduled) => Some((Arc::clone(scheduled), now)),
+        _ => None,
     }
 }
 
@@ -168,6 +191,9 @@ pub(crate) struct Balance {
     pub(crate) basis: Basis,
     /// Ms until it is restored, where it is a quota: it gains nothing before.
     pub(crate) restored_in: Option<i64>,
+    /// Set where its parameters change with time: this shard's share by all of them, and when the balance was computed,
+    /// in epoch ms.
+    pub(crate) changing: Option<(Arc<Scheduled>, i64)>,
 }
 
 /// The basis of a balance, which decides what a write must do about it.
@@ -181,8 +207,10 @@ pub(crate) enum Basis {
     Changed,
     /// Not on the item yet: starts full.
     New,
-    /// A quota whose next period has begun: full, whatever is stored.
+    /// A quota whose next period has begun: what it then has, whatever is stored.
     Restored,
+    /// A quota whose next period begins with the first use.
+    Unopened,
 }
 
 impl Balance {
@@ -194,32 +222,53 @@ impl Balance {
     /// 80 000 now; 90 000 stored are `Full` and 100 000; 60 000 stored under other parameters are `Changed`, credited
     /// by the old rate until now and cut at the new ceiling; nothing stored is `New` and starts full.
     pub(crate) fn at(image: &Image, stored: Option<&LimitImage>, wanted: &Kind, shards: u32, now: i64) -> Self {
-        let kind = wanted.share(shards);
+        let share = wanted.share(shards);
+        let kind = share.at(now);
         let refill = image.refill_at(now);
         let lead = refill.saturating_sub(now).max(0);
+        let known = stored.and_then(|limit| Some((limit, limit.tokens?.max(DEEPEST_DEBT))));
+        let Some((stored, tokens)) = known else {
+            return Self::opening(kind.ceiling(), &share, now);
+        };
+        let changing = changing(&share, now);
         let restored_in = wanted.restored_in(now);
-        let stored = stored.and_then(|limit| Some((limit, limit.tokens?.max(DEEPEST_DEBT))));
-        let Some((stored, tokens)) = stored else {
-            return Self { restored_in, ..Self::new(kind.ceiling(), kind) };
-        };
         let Some(current) = stored.kind() else {
-            return Self { tokens: tokens.min(kind.ceiling()), kind, lead, basis: Basis::Changed, restored_in };
+            let tokens = tokens.min(kind.ceiling());
+            return Self { tokens, kind, lead, basis: Basis::Changed, restored_in, changing };
         };
+        if wanted.is_quota() && (stored.quota.is_some() || wanted.is_session()) {
+            let standing = stored.standing(wanted, tokens, refill, shards, now);
+            let basis = match standing.turn {
+                Turn::Opened => Basis::Unopened,
+                Turn::Reset | Turn::Told => Basis::Restored,
+                Turn::Running if current != *wanted => Basis::Changed,
+                Turn::Running if tokens > standing.ceiling => Basis::Full,
+                Turn::Running => Basis::Accrued(Accrual { whole: 0, fraction: 0 }),
+            };
+            let kind = kind.with(Params { capacity: standing.ceiling, ..kind.params() });
+            let restored_in = Some(standing.resets_at.map_or(i64::MAX, |at| at.saturating_sub(now)));
+            return Self { tokens: standing.tokens, kind, lead: 0, basis, restored_in, changing };
+        }
         if kind.is_due(refill, now) {
-            return Self { tokens: kind.ceiling(), kind, lead: 0, basis: Basis::Restored, restored_in };
+            return Self { tokens: kind.ceiling(), kind, lead: 0, basis: Basis::Restored, restored_in, changing };
         }
-        let granted = stored.granted(&current, shards);
-        let (held, basis) = granted.held(tokens, refill, now, stored.fraction);
+        let (held, basis) = stored.granted(&current, shards, now).held(tokens, refill, now, stored.fraction);
         if current == *wanted {
-            return Self { tokens: held, kind: granted, lead, basis, restored_in };
+            return Self { tokens: held, kind, lead, basis, restored_in, changing };
         }
-        let kind = stored.granted(wanted, shards);
-        Self { tokens: held.min(kind.ceiling()), kind, lead, basis: Basis::Changed, restored_in }
+        Self { tokens: held.min(kind.ceiling()), kind, lead, basis: Basis::Changed, restored_in, changing }
     }
 
     /// The balance of a limit that is not stored yet and starts with `tokens`.
     pub(crate) fn new(tokens: i64, kind: Kind) -> Self {
-        Self { tokens, kind, lead: 0, basis: Basis::New, restored_in: None }
+        Self { tokens, kind, lead: 0, basis: Basis::New, restored_in: None, changing: None }
+    }
+
+    /// The balance of a limit that is stored at `now` (epoch ms) and starts with `tokens`; `share` is the shard's part
+    /// of it.
+    pub(crate) fn opening(tokens: i64, share: &Kind, now: i64) -> Self {
+        let (restored_in, changing) = (share.restored_in(now), changing(share, now));
+        Self { restored_in, changing, ..Self::new(tokens, share.at(now)) }
     }
 
     /// The most that there can be.
@@ -227,12 +276,32 @@ impl Balance {
         self.kind.ceiling()
     }
 
+    /// When it is restored, as seen at `now` (both in epoch ms); `None` where it gains, or a session has not begun.
+    pub(crate) fn resets_at(&self, now: i64) -> Option<i64> {
+        let running = self.restored_in.filter(|left| *left < i64::MAX && self.basis != Basis::Unopened)?;
+        Some(now.saturating_add(running))
+    }
+
+    /// The most that there can be at any time: a schedule may raise the ceiling.
+    pub(crate) fn highest(&self) -> i64 {
+        let scheduled = self.changing.as_ref().map_or(0, |(scheduled, _)| scheduled.ceiling());
+        self.ceiling().max(scheduled)
+    }
+
     /// Ms until it holds `amount` mt; 0 when it does.
     ///
     /// If the refill instant lies ahead, nothing is gained until then, which is added.
     pub(crate) fn wait_ms(&self, amount: i64) -> u128 {
+        if amount <= self.tokens {
+            return 0;
+        }
         if let Some(restored_in) = self.restored_in {
-            return if amount > self.tokens { restored_in.max(0).unsigned_abs().into() } else { 0 };
+            return restored_in.max(0).unsigned_abs().into();
+        }
+        if let Some((scheduled, now)) = &self.changing {
+            let waited = scheduled.wait_ms(self.tokens, amount, now.saturating_add(self.lead));
+            let waited = waited.unwrap_or(0).max(0).saturating_add(self.lead);
+            return waited.unsigned_abs().into();
         }
         match self.kind.wait_ms(amount.saturating_sub(self.tokens)) {
             0 => 0,

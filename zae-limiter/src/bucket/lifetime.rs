@@ -15,7 +15,7 @@
 //! The lifetime is renewed when something is credited anyway, or when half of it is over: it has to be right, not
 //! fresh, and a longer request costs the same write unit.
 
-use crate::bucket::{clamp, image::Balance, ttl_at, write::ROOM_MS};
+use crate::bucket::{clamp, image::Balance, kind::Kind, ttl_at, write::ROOM_MS};
 
 /// The deepest debt, in mt: a quarter of what 64 bits hold, so that sums of a few have room. It takes four times the
 /// largest capacity, and what is owed beyond is forgiven.
@@ -90,9 +90,15 @@ impl Balance {
         if let Some(restored_in) = self.restored_in {
             return if tokens < self.ceiling() { restored_in } else { 0 };
         }
-        let wait = self.kind.wait_ms(self.ceiling().saturating_sub(tokens));
+        let kind = self.slowest();
+        let wait = kind.wait_ms(kind.ceiling().saturating_sub(tokens));
         let wait = i64::try_from(wait).unwrap_or(i64::MAX);
         if wait > 0 { wait.saturating_add(self.lead) } else { 0 }
+    }
+
+    /// The limit that takes longest to fill of those that it can be.
+    fn slowest(&self) -> Kind {
+        self.changing.as_ref().map_or_else(|| self.kind.clone(), |(scheduled, _)| scheduled.slowest())
     }
 
     /// The lowest balance from which it is full again by `ttl` (epoch s; `None`: never removed).
@@ -102,7 +108,7 @@ impl Balance {
         match self.restored_in {
             // A reset forgives all that is owed.
             Some(restored_in) if left >= i128::from(restored_in) => DEEPEST_DEBT,
-            _ => self.kind.lowest_full_in(clamp(left)),
+            _ => self.slowest().lowest_full_in(clamp(left)),
         }
     }
 }

@@ -58,11 +58,6 @@ impl LimitSet {
         self.applied.iter().any(|limit| limit.kind.is_quota())
     }
 
-    /// Ms from `now` (epoch ms) until the first quota is restored; `None` without any.
-    pub(crate) fn restored_in(&self, now: i64) -> Option<i64> {
-        self.applied.iter().filter_map(|limit| limit.kind.restored_in(now)).min()
-    }
-
     /// The goal of booking `adjust` at `now` and nothing else: the bucket keeps the limits it has, for a settlement may
     /// come long after its limits were resolved.
     pub(crate) fn settlement<'a>(&self, adjust: &'a [Booking], shards: u32, now: i64) -> Goal<'a> {

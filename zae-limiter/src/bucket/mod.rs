@@ -66,6 +66,7 @@
 //! | [`incarnation`] | Which creation of the bucket does a refund belong to? |
 //! | [`watch`] | What if a clock was wrong and `rf` lies far ahead? |
 //! | [`schedule`] | Which parameters hold at an instant, and when does a period begin? |
+//! | [`scheduled`] | What is a limit at an instant whose parameters change with the time of day? |
 //! | [`quota`] | What does a limit hold that gains nothing and is restored? |
 //! | [`soft`] | Which limits never refuse, and what tells other clients so? |
 //! | [`leftovers`] | Which attributes of newer clients are over, and may be ignored? |
@@ -95,7 +96,6 @@ pub(crate) mod peaks;
 pub(crate) mod plan;
 #[cfg(test)]
 mod plan_tests;
-#[allow(dead_code, reason = "schedules of parameters and sessions are evaluated, and no limit has them yet")]
 pub(crate) mod quota;
 pub(crate) mod refund;
 pub(crate) mod refund_stamp;
@@ -103,8 +103,8 @@ pub(crate) mod refund_stamp;
 mod refund_tests;
 #[cfg(test)]
 mod samples;
-#[allow(dead_code, reason = "schedules of parameters and sessions are evaluated, and no limit has them yet")]
 pub(crate) mod schedule;
+pub(crate) mod scheduled;
 pub(crate) mod soft;
 pub(crate) mod stamp;
 #[cfg(test)]
@@ -114,6 +114,8 @@ pub(crate) mod write;
 
 pub(crate) use crate::model::amount::{Amounts, MILLI};
 pub(crate) use accrual::Accrual;
+
+use schedule::phase::Phase;
 
 use crate::model::limit::{Limit, Limits};
 
@@ -185,12 +187,25 @@ pub(crate) fn ttl_seconds(limits: &Limits, multiplier: u32) -> Option<i64> {
     // Doubles, division first: the reference's order, which the vectors pin down.
     let longest = limits
         .iter()
-        .map(|l| match l.resets() {
-            Some(resets) => resets.cycle_seconds() as f64,
-            None => l.capacity() as f64 / l.refill_amount() as f64 * l.refill_period().as_secs() as f64,
+        .map(|limit| match (limit.resets(), limit.session()) {
+            (Some(resets), _) => resets.cycle_seconds() as f64,
+            (None, Some(length)) => length.as_secs() as f64,
+            (None, None) => slowest_fill(limit),
         })
         .fold(0.0, f64::max);
     Some((longest * f64::from(multiplier)) as i64)
+}
+
+/// Seconds that a rate takes to fill, by the slowest of its parameters.
+fn slowest_fill(limit: &Limit) -> f64 {
+    let base = Params::from(limit);
+    let fill = |params: Params| params.capacity as f64 / params.refill as f64 * params.period as f64 / 1_000.0;
+    let Some(schedule) = limit.parameter_schedule() else {
+        return limit.capacity() as f64 / limit.refill_amount() as f64 * limit.refill_period().as_secs() as f64;
+    };
+    let entries = (0..schedule.entries().len()).map(Some).chain([None]);
+    let phases = entries.map(|entry| Phase { entry, from: i64::MIN, until: i64::MAX });
+    phases.map(|phase| fill(schedule.params(base, &phase))).fold(0.0, f64::max)
 }
 
 /// The `ttl` attribute for an item that may lie idle for `seconds` from `now` (epoch ms): epoch seconds.

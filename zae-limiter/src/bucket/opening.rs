@@ -34,7 +34,7 @@ pub(crate) struct Opening {
 /// limit's parameters before they are shared out.
 pub(crate) fn further_balance(first: &Image, stored: &LimitImage, whole: &Kind, shards: u32, now: i64) -> i64 {
     let balance = Balance::at(first, Some(stored), whole, 1, now);
-    let beyond = balance.tokens.saturating_sub(whole.share(shards).ceiling()).max(0);
+    let beyond = balance.tokens.saturating_sub(whole.share(shards).at(now).ceiling()).max(0);
     beyond / i64::from(shards.saturating_sub(1).max(1))
 }
 

@@ -42,6 +42,7 @@
 //! make a write *set*: it is left alone while nothing moves.
 
 mod limit;
+mod timed;
 
 use crate::{
     bucket::{
@@ -95,9 +96,10 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
     let parts = parts(image, goal);
     let shards = goal.shards.max(image.shards());
     let expired = image.valid_until.filter(|until| *until <= goal.now);
-    let quotas = image.calendar_quota().is_some() || parts.iter().any(|part| part.wanted.is_quota());
-    // Python clients restore a quota when the stamp tells them to.
-    let unstamped = quotas && image.valid_until.is_none();
+    let timed = image.is_timed() || parts.iter().any(|part| part.wanted.is_timed());
+    // Python clients look at what changes with time when the stamp tells them to.
+    let boundary = parts.iter().filter_map(LimitPlan::boundary).min();
+    let unstamped = timed && image.valid_until.is_none() && boundary.is_some();
     let moving = expired.is_some() || unstamped || parts.iter().any(|part| !part.plain());
     let instant = if moving { RefillInstant::Moves } else { RefillInstant::Stays };
     let refunds = goal.adjust.iter().any(|booking| booking.consumed < 0 || booking.out < 0);
@@ -115,10 +117,7 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
         expect_shards: image.shard_count,
         expect_incarnation: refunds.then(|| image.incarnation.clone()),
         expect_valid: match expired {
-            _ if quotas && moving => Validity::Renewed {
-                seen: image.valid_until,
-                until: parts.iter().filter_map(|part| part.wanted.resets()?.next(goal.now)).min(),
-            },
+            _ if timed && moving => Validity::Renewed { seen: image.valid_until, until: boundary },
             Some(expired) => Validity::Expired(expired),
             None => Validity::AbsentOrAfter(goal.now),
         },
@@ -159,7 +158,9 @@ pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite
     let goal =
         Goal { limits: &[], take: &[], adjust: &[], shards, ttl: Lifetime::AsIs, owner: None, soft_until: None, now };
     let parts = parts(image, &goal);
-    let gains = |part: &LimitPlan<'_>| part.balance.tokens > part.stored.and_then(|stored| stored.tokens).unwrap_or(0);
+    let gains = |part: &LimitPlan<'_>| {
+        !part.wanted.is_quota() && part.balance.tokens > part.stored.and_then(|stored| stored.tokens).unwrap_or(0)
+    };
     let wcu_credit = wcu_credit(image, now);
     if wcu_credit == 0 && !parts.iter().any(gains) {
         return None;

@@ -37,6 +37,8 @@
 //! so a neighbour's refund since the image cannot make ours too large. With more limits than conditions have room for,
 //! the stamp of the last refund stands for all of them ([`refund_stamp`](crate::bucket::refund_stamp)).
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use crate::{
@@ -46,6 +48,7 @@ use crate::{
         incarnation::Incarnation,
         kind::{AppliedLimit, Kind},
         peaks::Peaks,
+        quota::{Period, stored::StoredPeriod},
     },
     model::name::LimitName,
 };
@@ -63,8 +66,8 @@ pub(crate) struct Mark {
     pub(crate) since: u64,
     /// The instant at which they were taken, in epoch ms.
     pub(crate) taken_at: i64,
-    /// The number of resets by hand until then, of a quota.
-    pub(crate) resets_by_hand: i64,
+    /// The period that they were taken in, of a quota.
+    pub(crate) period: PeriodMark,
 }
 
 /// The state of a bucket right after a write took tokens from it.
@@ -78,8 +81,20 @@ pub(crate) struct Baseline {
     pub(crate) at: i64,
     /// The number of that observation in its lane.
     pub(crate) since: u64,
-    /// The number of resets by hand until then, by limit; empty where none is a quota.
-    pub(crate) resets_by_hand: Amounts,
+    /// The periods of quotas, by limit; `None` where none is a quota.
+    pub(crate) periods: Periods,
+}
+
+/// The periods of quotas, by limit; `None` where none is a quota.
+pub(crate) type Periods = Option<Arc<[PeriodMark]>>;
+
+/// The period of a quota that tokens were taken in, beside what the calendar says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PeriodMark {
+    /// The number of resets by hand until then.
+    pub(crate) resets_by_hand: i64,
+    /// The start of the window, of a session quota.
+    pub(crate) window: Option<i64>,
 }
 
 impl Baseline {
@@ -91,7 +106,7 @@ impl Baseline {
             kind: kind.clone(),
             since: self.since,
             taken_at: self.at,
-            resets_by_hand: self.resets_by_hand.get(index).copied().unwrap_or(0),
+            period: self.period(index),
         })
     }
 
@@ -99,6 +114,22 @@ impl Baseline {
     pub(crate) fn never_debited(&self) -> Self {
         let nets = Amounts::from_elem(Mark::NEVER_DEBITED, self.nets.len());
         Self { nets, ..self.clone() }
+    }
+
+    /// Returns the period of the limit at `index`.
+    fn period(&self, index: usize) -> PeriodMark {
+        self.periods.as_ref().and_then(|periods| periods.get(index)).copied().unwrap_or_default()
+    }
+
+    /// Returns the end of the period of a quota that the limit at `index` is, in epoch ms.
+    pub(crate) fn resets_at(&self, index: usize, kind: &Kind) -> Option<i64> {
+        match kind.quota_period()? {
+            Period::Calendar(resets) => resets.next(self.at),
+            Period::Session { length } => {
+                let start = self.period(index).window?;
+                Some(start.saturating_add(length)).filter(|end| *end > self.at)
+            }
+        }
     }
 
     /// The more cautious of both, for tokens that are given back together.
@@ -140,7 +171,11 @@ impl Settled {
             kind: other.kind,
             since: one.since.min(other.since),
             taken_at: one.taken_at.min(other.taken_at),
-            resets_by_hand: one.resets_by_hand.min(other.resets_by_hand),
+            // Of two periods, the earlier is over first.
+            period: PeriodMark {
+                resets_by_hand: one.period.resets_by_hand.min(other.period.resets_by_hand),
+                window: one.period.window.min(other.period.window),
+            },
         });
     }
 }
@@ -214,7 +249,7 @@ pub(crate) fn book<'a>(
             // One after the other: what was refunded before takes room from the next.
             let before = bookings.iter().find(|known| known.name == *name).map_or(0, |known| known.back);
             let refunded = stored.refunded.unwrap_or(0).saturating_add(before);
-            let ceiling = stored.granted(&kind, shards).ceiling();
+            let ceiling = stored.granted(&kind, shards, now).at(now).ceiling();
             let room = peaks.highest(name, mark, now).room(&kind, ceiling, shards, refunded, now);
             booking.back = amount.saturating_neg().min(room.max(0));
             booking.out = -booking.back;
@@ -234,8 +269,13 @@ pub(crate) fn book<'a>(
 fn is_of_another_period(stored: &LimitImage, mark: Option<&Mark>, now: i64) -> bool {
     let Some(quota) = &stored.quota else { return false };
     let Some(mark) = mark else { return true };
-    let reset_since = quota.resets.last(now).is_some_and(|reset| reset > mark.taken_at);
-    reset_since || quota.resets_by_hand != mark.resets_by_hand
+    let has_ended = match &quota.period {
+        StoredPeriod::Calendar(resets) => resets.last(now).is_some_and(|reset| reset > mark.taken_at),
+        StoredPeriod::Session { length, window } => {
+            window.start != mark.period.window || window.start.is_none_or(|start| now >= start.saturating_add(*length))
+        }
+    };
+    has_ended || quota.resets_by_hand != mark.period.resets_by_hand
 }
 
 impl Booking {

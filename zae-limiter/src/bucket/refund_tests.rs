@@ -75,7 +75,7 @@ impl Bucket {
         let balances = balances(&self.item, &self.goal(&[], &[]));
         let nets = refund::nets(&self.item, &self.limits, &balances);
         let since = self.peaks.observe(&self.limit_set, 1, &nets, self.now);
-        Baseline { incarnation: None, nets, at: self.now, since, resets_by_hand: Default::default() }
+        Baseline { incarnation: None, nets, at: self.now, since, periods: None }
     }
 
     /// The knowledge of the process that took them; others know only the baseline.

@@ -1,7 +1,11 @@
 //! Limits as full buckets store them, and goals that name little: the tests of this room begin with these.
 
 use crate::bucket::{
-    image::LimitImage, kind::AppliedLimit, lifetime::Lifetime, plan::Goal, quota::stored::StoredQuota,
+    image::LimitImage,
+    kind::AppliedLimit,
+    lifetime::Lifetime,
+    plan::Goal,
+    quota::stored::{StoredQuota, StoredSchedule},
 };
 
 /// A limit as a full bucket stores it right after its creation.
@@ -14,12 +18,8 @@ pub(super) fn full(limit: &AppliedLimit) -> LimitImage {
         refunded: None,
         soft: None,
         consumed: Some(0),
-        quota: limit.kind.resets().map(|resets| StoredQuota {
-            resets: resets.clone(),
-            grant_count: Some(1),
-            topped_up: None,
-            resets_by_hand: 0,
-        }),
+        quota: StoredQuota::new(&limit.kind, 1),
+        schedule: StoredSchedule::new(&limit.kind),
     }
 }
 

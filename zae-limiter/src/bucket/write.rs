@@ -19,12 +19,12 @@ use crate::{
         kind::Kind,
         leftovers::Enabled,
         owner::{Owner, OwnerStamp},
-        quota::stored::QuotaWrite,
+        quota::stored::{QuotaWrite, StoredSchedule},
         refund_stamp::RefundStamp,
         stamp::StampWrite,
         watch::Watch,
     },
-    model::name::LimitName,
+    model::{name::LimitName, schedule::Schedule},
 };
 
 /// Bounds the part of a full limit that is given up under contention: the gain of this many ms ...
@@ -81,13 +81,9 @@ impl BucketWrite {
     ///
     /// A full limit has to be set by whoever takes from it, on the condition that nobody else did since; so of many
     /// writers only one at a time gets through. Until it is full again they all can write plainly, side by side.
-    pub(crate) fn leaving_room(mut self, shards: u32) -> Self {
+    pub(crate) fn leaving_room(mut self) -> Self {
         for limit in self.limits.iter_mut().filter(|limit| limit.set_params.is_none() && limit.consumed != 0) {
-            let (TokenWrite::Set { to, .. }, Some(kind)) = (&mut limit.tokens, limit.expect_params.kind()) else {
-                continue;
-            };
-            let share = kind.share(shards);
-            let ceiling = share.ceiling() - room(&share);
+            let (TokenWrite::Set { to, .. }, Some(ceiling)) = (&mut limit.tokens, limit.with_room) else { continue };
             // Never below nothing: whoever is served is served in full.
             *to = (*to).min(ceiling.saturating_sub(limit.consumed.max(0)).max(0));
         }
@@ -144,6 +140,24 @@ pub(crate) struct LimitWrite {
     pub(crate) soft: Option<StampWrite>,
     /// The attributes of a quota.
     pub(crate) quota: QuotaWrite,
+    /// The schedule of its parameters.
+    pub(crate) schedule: ScheduleWrite,
+    /// The balance, in mt, that leaves room below a full limit; `None` where it gains nothing that would fill it.
+    pub(crate) with_room: Option<i64>,
+}
+
+/// The effect of a write on the schedule of a limit's parameters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ScheduleWrite {
+    /// The schedule that the numbers were computed from: a condition.
+    pub(crate) expect: Option<StoredSchedule>,
+    /// The new schedule: `Some(None)` says that there is none.
+    pub(crate) set: Option<Option<Schedule>>,
+}
+
+/// The balance of a limit that leaves room below its ceiling.
+pub(super) fn with_room(share: &Kind) -> Option<i64> {
+    (!share.is_quota()).then(|| share.ceiling() - room(share))
 }
 
 /// The effect of a write on the count of refunds.

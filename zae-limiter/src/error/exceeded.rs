@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::model::{limit::Limit, status::LimitStatus};
+use crate::model::status::LimitStatus;
 
 /// At least one limit has too few tokens now, but will have enough later.
 ///
@@ -108,7 +108,7 @@ impl RateLimitExceeded {
                 if let (true, Some(members)) = (status.limit.is_quota(), map.as_object_mut()) {
                     members.retain(|name, _| !name.starts_with("refill_"));
                     members.insert("kind".to_owned(), "quota".into());
-                    members.insert("resets_at_ms".to_owned(), resets_at_ms(&status.limit).into());
+                    members.insert("resets_at_ms".to_owned(), resets_at_ms(status).into());
                 }
                 map
             })
@@ -123,9 +123,10 @@ impl RateLimitExceeded {
     }
 }
 
-/// Returns the next reset of a quota, in epoch ms.
-fn resets_at_ms(limit: &Limit) -> Option<u64> {
-    let since = limit.next_reset(SystemTime::now())?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+/// The next reset of a quota, in epoch ms.
+fn resets_at_ms(status: &LimitStatus) -> Option<u64> {
+    let next = status.resets_at.or_else(|| status.limit.next_reset(SystemTime::now()))?;
+    let since = next.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     u64::try_from(since.as_millis()).ok()
 }
 

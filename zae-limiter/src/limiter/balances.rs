@@ -30,6 +30,8 @@ pub(crate) struct LimitBalance {
     pub(crate) name: LimitName,
     /// One balance per shard, in order.
     shards: Vec<Balance>,
+    /// When they were computed, in epoch ms.
+    at: i64,
 }
 
 impl LimitBalance {
@@ -38,7 +40,12 @@ impl LimitBalance {
         self.shards.iter().fold(0_i64, |sum, shard| sum.saturating_add(shard.tokens)).div_euclid(MILLI)
     }
 
-    /// Returns the ms until the first shard has `needed` tokens.
+    /// When the first shard of a quota is restored, in epoch ms.
+    pub(super) fn resets_at(&self) -> Option<i64> {
+        self.shards.iter().filter_map(|shard| shard.resets_at(self.at)).min()
+    }
+
+    /// Ms until the first shard has `needed` tokens.
     pub(super) fn wait(&self, needed: u64) -> u128 {
         let amount = i64::try_from(needed).unwrap_or(i64::MAX).saturating_mul(MILLI);
         self.shards.iter().map(|shard| shard.wait_ms(amount)).min().unwrap_or(0)
@@ -111,11 +118,12 @@ fn of_limit(limit: &Limit, images: &[Option<Image>], shards: u32, now: i64) -> L
         seen.unwrap_or_else(|| {
             // A bucket that does not exist is full; a further shard of a rate that does not exist will start empty.
             let full = shard == 0 || whole.is_quota();
-            let tokens = if full { grant::unclaimed(shard, share.ceiling(), &siblings) } else { 0 };
-            Balance::new(tokens, share.clone())
+            let share_now = share.at(now).ceiling();
+            let tokens = if full { grant::unclaimed(shard, share_now, &siblings) } else { 0 };
+            Balance::opening(tokens, &share, now)
         })
     };
-    LimitBalance { name: limit.name().clone(), shards: (0..).zip(images).map(balance).collect() }
+    LimitBalance { name: limit.name().clone(), shards: (0..).zip(images).map(balance).collect(), at: now }
 }
 
 /// Returns the time until `cost` would fit.

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::{
+    bucket::{MILLI, kind::AppliedLimit},
     error::{AcquireError, Disabled, DisabledLevel, RepositoryError},
     limiter::{RateLimiter, balances},
     model::{
@@ -14,7 +15,7 @@ use crate::{
         explain::{ConfiguredLevel, ExplainedBucket, Explanation, LimitsLevel, Verdict},
         limit::Limits,
         name::{EntityId, IntoName, LimitName, ResourceName},
-        status::LimitStatus,
+        status::{LimitStatus, instant},
     },
     repository::resolution::{ConfigSource, Resolution},
     wire::config::StoredConfig,
@@ -151,6 +152,7 @@ impl RateLimiter {
                 requested,
                 exceeded: wait > Duration::ZERO,
                 retry_after: wait,
+                resets_at: balance.resets_at().and_then(instant),
             });
         }
         let verdict = if resolved.bypassed { Verdict::Passes } else { judged(&bucket.limits) };
@@ -170,7 +172,11 @@ fn configured((source, config): (ConfigSource, StoredConfig)) -> ConfiguredLevel
 
 /// Derives the verdict from the statuses of a bucket's limits.
 fn judged(limits: &[LimitStatus]) -> Verdict {
-    if limits.iter().any(|status| status.requested > status.limit.capacity() && !status.limit.is_soft()) {
+    let never = |status: &LimitStatus| {
+        let amount = i64::try_from(status.requested).unwrap_or(i64::MAX).saturating_mul(MILLI);
+        AppliedLimit::from(&status.limit).never_lets_pass(amount)
+    };
+    if limits.iter().any(never) {
         return Verdict::Never;
     }
     match limits.iter().map(|status| status.retry_after).max() {

@@ -76,6 +76,9 @@ pub struct BucketLimit {
     /// True if the bucket's stamp marks it as soft: it is metered and never refuses.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub soft: bool,
+    /// When it is restored, in epoch ms, if it is a quota: the next instant of its calendar, or the end of its window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resets_at_ms: Option<i64>,
 }
 
 /// Serialises a period in whole seconds, as the Python package does.

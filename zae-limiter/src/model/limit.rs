@@ -7,18 +7,22 @@
 //! `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) defines a quota `q` in a window `w`. A bucket of capacity
 //! C and rate r is sent as q = C and w = C/r, the time in which it fills ([`Limit::fill_time`]).
 
+mod raw;
 mod set;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use raw::RawLimit;
+
 use crate::{
     error::{ValidationError, ValidationReason},
     model::{
         name::{IntoName, LimitName},
+        parameters::LimitSchedule,
         quota::QuotaBuilder,
-        schedule::{Resets, Zone},
+        schedule::{Resets, Schedule, Zone},
     },
 };
 
@@ -28,6 +32,8 @@ pub use set::Limits;
 pub const MAX_TOKENS: u64 = 1_000_000_000_000_000;
 /// The longest refill period (over 300 years).
 pub const MAX_PERIOD: Duration = Duration::from_secs(10_000_000_000);
+/// The longest window of a session quota (over 30 years).
+pub const MAX_SESSION: Duration = Duration::from_secs(1_000_000_000);
 /// Maximum number of limits in one set. The condition of a write names all of them, and DynamoDB accepts 300 operators
 /// in an expression: twelve for each limit, and those of the bucket itself.
 pub const MAX_LIMITS: usize = 22;
@@ -45,8 +51,9 @@ pub const MAX_LIMITS: usize = 22;
 /// Over any interval of t seconds a bucket grants at most `capacity + t · refill_rate()` tokens. Without
 /// [`with_burst`](Limit::with_burst) the capacity is the amount of one period.
 ///
-/// Serialised with the fields `name`, `capacity`, `refill_amount` and `refill_period_seconds`; deserialising checks
-/// them as the constructors do. A quota also has `reset_schedule`, a list of cron expressions with their time zone.
+/// Serialised with the fields `name`, `capacity`, `refill_amount` and `refill_period_seconds`; reading checks them as
+/// the constructors do. A quota also has `reset_schedule`, a list of cron expressions with their time zone, or
+/// `reset_after_seconds`; a limit that changes with the time of day has `schedule`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "RawLimit")]
 pub struct Limit {
@@ -61,66 +68,15 @@ pub struct Limit {
     /// True if it never refuses.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     soft: bool,
+    /// Other parameters at certain times.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<LimitSchedule>,
     /// The instants at which a quota is restored.
     #[serde(rename = "reset_schedule", skip_serializing_if = "Option::is_none")]
     resets: Option<Resets>,
-}
-
-/// A limit as it is serialised, before it is checked.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLimit {
-    /// The name, checked when it is read.
-    name: LimitName,
-    /// Tokens that the bucket holds.
-    capacity: u64,
-    /// Tokens per period; 0 for a quota.
-    refill_amount: u64,
-    /// The period, in seconds.
-    refill_period_seconds: u64,
-    /// True if it never refuses.
-    #[serde(default)]
-    soft: bool,
-    /// The instants at which a quota is restored; empty for a rate.
-    #[serde(default)]
-    reset_schedule: Vec<RawReset>,
-}
-
-/// An instant of a reset as it is serialised.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawReset {
-    /// A cron expression of five fields.
-    cron: String,
-    /// The name of its time zone; UTC if it has none.
-    #[serde(default)]
-    tz: Option<String>,
-}
-
-impl TryFrom<RawLimit> for Limit {
-    type Error = ValidationError;
-    fn try_from(raw: RawLimit) -> Result<Self, Self::Error> {
-        let limit = match raw.reset_schedule.first() {
-            None => Self::of_seconds(raw.name, raw.capacity, raw.refill_amount, raw.refill_period_seconds)?,
-            Some(first) => {
-                let other = |field, value: &str, reason: &str| {
-                    Err(ValidationError::new(field, value, ValidationReason::Other(reason.to_owned())))
-                };
-                if raw.refill_amount > 0 {
-                    return other("refill_amount", &raw.refill_amount.to_string(), "must be 0 for a quota");
-                }
-                if let Some(reset) = raw.reset_schedule.iter().find(|reset| reset.tz != first.tz) {
-                    let zone = reset.tz.as_deref().unwrap_or_default();
-                    return other("time_zone", zone, "must be the same for all instants of a quota");
-                }
-                let zone = first.tz.clone().unwrap_or_else(|| "UTC".to_owned());
-                let quota = Self::quota(raw.name, raw.capacity).zone(zone);
-                let quota = quota.refill_period(Duration::from_secs(raw.refill_period_seconds));
-                raw.reset_schedule.iter().fold(quota, |quota, reset| quota.every(&reset.cron)).build()?
-            }
-        };
-        Ok(Self { soft: raw.soft, ..limit })
-    }
+    /// The length of a session quota's window, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reset_after_seconds: Option<u64>,
 }
 
 /// Checks a period, and answers its seconds.
@@ -204,7 +160,7 @@ impl Limit {
         let name: LimitName = name.into_name()?;
         check_amount("refill_amount", amount, MAX_TOKENS)?;
         let refill_period_seconds = check_period(period)?;
-        Ok(Self { name, capacity: amount, refill_amount: amount, refill_period_seconds, soft: false, resets: None })
+        Ok(Self::of_parts(name, amount, amount, refill_period_seconds))
     }
 
     /// Begins a quota of `amount` tokens: it gains nothing, and is restored in one lump at the instants that the
@@ -234,10 +190,25 @@ impl Limit {
         check_amount("capacity", capacity, MAX_TOKENS)?;
         check_amount("refill_amount", refill_amount, MAX_TOKENS)?;
         check_amount("refill_period", refill_period_seconds, MAX_PERIOD.as_secs())?;
-        Ok(Self { name, capacity, refill_amount, refill_period_seconds, soft: false, resets: None })
+        Ok(Self::of_parts(name, capacity, refill_amount, refill_period_seconds))
     }
 
-    /// Creates a quota from its stored parts: it gains nothing, and is restored by `resets`.
+    /// A hard rate without a schedule.
+    fn of_parts(name: LimitName, capacity: u64, refill_amount: u64, refill_period_seconds: u64) -> Self {
+        let (schedule, resets, reset_after_seconds) = (None, None, None);
+        Self {
+            name,
+            capacity,
+            refill_amount,
+            refill_period_seconds,
+            soft: false,
+            schedule,
+            resets,
+            reset_after_seconds,
+        }
+    }
+
+    /// A quota as it is stored: it gains nothing, and is restored by a calendar.
     ///
     /// # Errors
     /// [`ValidationError`] naming the first invalid part.
@@ -247,10 +218,26 @@ impl Limit {
         refill_period_seconds: u64,
         resets: Resets,
     ) -> Result<Self, ValidationError> {
+        let quota = Self::stored_session(name, capacity, refill_period_seconds, 1)?;
+        Ok(Self { resets: Some(resets), reset_after_seconds: None, ..quota })
+    }
+
+    /// A quota as it is stored: it gains nothing, and is restored by the first use after a window of so many seconds.
+    ///
+    /// # Errors
+    /// [`ValidationError`] naming the first of the parts that is invalid.
+    pub(crate) fn stored_session(
+        name: impl IntoName<LimitName>,
+        capacity: u64,
+        refill_period_seconds: u64,
+        seconds: u64,
+    ) -> Result<Self, ValidationError> {
         let name = name.into_name()?;
         check_amount("capacity", capacity, MAX_TOKENS)?;
         check_amount("refill_period", refill_period_seconds, MAX_PERIOD.as_secs())?;
-        Ok(Self { name, capacity, refill_amount: 0, refill_period_seconds, soft: false, resets: Some(resets) })
+        check_amount("reset_after", seconds, MAX_SESSION.as_secs())?;
+        let quota = Self::of_parts(name, capacity, 0, refill_period_seconds);
+        Ok(Self { reset_after_seconds: Some(seconds), ..quota })
     }
 
     /// Sets the capacity to `capacity` tokens; the rate stays. The capacity may be smaller than the rate.
@@ -274,6 +261,33 @@ impl Limit {
     #[must_use]
     pub fn soft(self) -> Self {
         Self { soft: true, ..self }
+    }
+
+    /// The same limit with other parameters at certain times.
+    ///
+    /// ```
+    /// use zae_limiter::{Limit, LimitSchedule};
+    ///
+    /// let office = LimitSchedule::builder().zone("Europe/Berlin").scale("* 9-17 * * MON-FRI", 0.5).build()?;
+    /// let limit = Limit::per_minute("rpm", 100)?.scheduled(office)?; // 50 a minute during office hours
+    /// assert_eq!(limit.capacity(), 100);
+    /// # Ok::<(), zae_limiter::ValidationError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ValidationError`] on field `schedule` when it would let a quota gain something, or is in another time zone
+    /// than the quota's resets.
+    pub fn scheduled(self, schedule: LimitSchedule) -> Result<Self, ValidationError> {
+        let fail = |reason: &str| {
+            Err(ValidationError::new("schedule", self.name.as_str(), ValidationReason::Other(reason.to_owned())))
+        };
+        if self.is_quota() && schedule.changes_refill() {
+            return fail("changes the refill of a quota, which gains nothing");
+        }
+        if self.resets.as_ref().is_some_and(|resets| resets.zone() != schedule.zone()) {
+            return fail("is in another time zone than the resets");
+        }
+        Ok(Self { schedule: Some(schedule), ..self })
     }
 
     /// Returns true if it never refuses.
@@ -301,12 +315,28 @@ impl Limit {
         Duration::from_secs(self.refill_period_seconds)
     }
 
-    /// Returns true if it gains nothing during a period, and is restored as a whole at certain instants.
+    /// Returns true if it gains nothing while a period runs, and is restored in one lump.
     pub fn is_quota(&self) -> bool {
-        self.resets.is_some()
+        self.resets.is_some() || self.reset_after_seconds.is_some()
     }
 
-    /// Returns the instants at which a quota is restored, as cron expressions and a time zone; `None` for a rate.
+    /// The length of the window of a session quota, which begins with the first use; `None` for others.
+    pub fn session(&self) -> Option<Duration> {
+        self.reset_after_seconds.map(Duration::from_secs)
+    }
+
+    /// Other parameters at certain times; `None` if they are always the same.
+    pub fn schedule(&self) -> Option<&LimitSchedule> {
+        self.schedule.as_ref()
+    }
+
+    /// The same, as it is evaluated.
+    pub(crate) fn parameter_schedule(&self) -> Option<&Schedule> {
+        self.schedule.as_ref().map(LimitSchedule::inner)
+    }
+
+    /// The instants at which a quota is restored, as cron expressions and a time zone; `None` for a rate and a session
+    /// quota.
     pub fn reset_schedule(&self) -> Option<String> {
         self.resets.as_ref().map(ToString::to_string)
     }
@@ -318,7 +348,7 @@ impl Limit {
 
     /// The zone of its schedules.
     pub(crate) fn zone(&self) -> Option<&Zone> {
-        self.resets.as_ref().map(Resets::zone)
+        self.resets.as_ref().map(Resets::zone).or(self.schedule.as_ref().map(LimitSchedule::zone))
     }
 
     /// Returns the tokens gained per second.
@@ -329,10 +359,14 @@ impl Limit {
     /// Returns the time in which an empty bucket fills, rounded up to whole seconds: the `w` of a `RateLimit-Policy`
     /// field.
     ///
-    /// For a quota, it is the length of its period by the calendar: a minute, an hour, a day, 7, 31 or 366 days.
+    /// For a quota, the length of its window, or of its period by the calendar: a minute, an hour, a day, 7, 31 or 366
+    /// days. A schedule of parameters makes no difference.
     pub fn fill_time(&self) -> Duration {
         if let Some(resets) = &self.resets {
             return Duration::from_secs(resets.cycle_seconds());
+        }
+        if let Some(session) = self.session() {
+            return session;
         }
         let product = u128::from(self.capacity) * u128::from(self.refill_period_seconds);
         Duration::from_secs(u64::try_from(product.div_ceil(u128::from(self.refill_amount))).unwrap_or(u64::MAX))

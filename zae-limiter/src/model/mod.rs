@@ -32,6 +32,7 @@ pub(crate) mod limit;
 pub(crate) mod name;
 pub(crate) mod namespace;
 pub(crate) mod operation;
+pub(crate) mod parameters;
 pub(crate) mod pause;
 pub(crate) mod provisioner;
 pub(crate) mod quota;

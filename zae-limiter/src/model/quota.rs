@@ -4,8 +4,8 @@
 //! million a day is restored at midnight and gains nothing in between: the figure of a contract, a budget or a
 //! provider's daily allowance.
 //!
-//! Periods follow a calendar: cron expressions in a time zone, whose clocks decide, also on the days on which they are
-//! set forward or back.
+//! Periods follow a calendar (cron expressions in a time zone, whose clocks decide, also on the days on which they are
+//! set forward or back), or they are sessions: windows of a fixed length, each begun by the first use after the last.
 
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub struct QuotaBuilder {
     crons: Vec<String>,
     /// The name of the time zone; UTC if none is set.
     zone: Option<String>,
+    /// The length of a session's window; none for a calendar.
+    session: Option<Duration>,
     /// The period that is stored for clients that read the limit as a rate.
     stored_period: Duration,
     /// Tells if it refuses.
@@ -58,8 +60,8 @@ impl QuotaBuilder {
     /// Begins a quota of `amount` tokens.
     pub(crate) fn new(name: impl IntoName<LimitName>, amount: u64) -> Self {
         let name = name.into_name();
-        let (crons, zone) = (Vec::new(), None);
-        Self { name, amount, crons, zone, stored_period: STORED_PERIOD, softness: Softness::Hard }
+        let (crons, zone, session) = (Vec::new(), None, None);
+        Self { name, amount, crons, zone, session, stored_period: STORED_PERIOD, softness: Softness::Hard }
     }
 
     /// Restored whenever the cron expression `cron` begins to match: minute, hour, day of month, month, day of week.
@@ -101,6 +103,20 @@ impl QuotaBuilder {
         Self { zone: Some(zone.into()), ..self }
     }
 
+    /// Restored by the first use after a window of this length, which begins the next window: the five hours of a chat
+    /// plan. Instead of a calendar.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use zae_limiter::Limit;
+    /// let plan = Limit::quota("messages", 45).session(Duration::from_secs(5 * 3_600)).build()?;
+    /// assert_eq!(plan.session(), Some(Duration::from_secs(18_000)));
+    /// # Ok::<(), zae_limiter::ValidationError>(())
+    /// ```
+    pub fn session(self, length: Duration) -> Self {
+        Self { session: Some(length), ..self }
+    }
+
     /// A refill period to store, for tools that compare whole items. It decides nothing.
     pub fn refill_period(self, period: Duration) -> Self {
         Self { stored_period: period, ..self }
@@ -114,17 +130,29 @@ impl QuotaBuilder {
     /// Checks it all.
     ///
     /// # Errors
-    /// [`ValidationError`] on `name`, `capacity`, `refill_period`, `time_zone` or `reset_schedule`, whatever is wrong
-    /// first: a quota without a reset, too, which would never come back.
+    /// [`ValidationError`] on `name`, `capacity`, `refill_period`, `time_zone`, `reset_schedule` or `reset_after`,
+    /// whatever is wrong first: a quota without a reset, too, which would never come back.
     pub fn build(self) -> Result<Limit, ValidationError> {
-        let Self { name, amount, crons, zone, stored_period, softness } = self;
-        let name = name?;
-        if crons.is_empty() {
-            let reason = "a quota needs an instant at which it is restored: `daily`, `monthly`, `every`";
-            return Err(ValidationError::new("reset_schedule", "", ValidationReason::Other(reason.to_owned())));
-        }
-        let resets = resets(&crons, zone.as_deref().unwrap_or(DEFAULT_ZONE))?;
-        let limit = Limit::stored_quota(name, amount, check_period(stored_period)?, resets)?;
+        let Self { name, amount, crons, zone, session, stored_period, softness } = self;
+        let (name, period) = (name?, check_period(stored_period)?);
+        let fail =
+            |field, reason: &str| Err(ValidationError::new(field, "", ValidationReason::Other(reason.to_owned())));
+        let limit = match session {
+            Some(_) if !crons.is_empty() => {
+                return fail("reset_after", "a quota is restored by a calendar or by sessions, not by both");
+            }
+            Some(_) if zone.is_some() => return fail("time_zone", "the windows of sessions know no time zone"),
+            Some(length) if length.subsec_nanos() > 0 => return fail("reset_after", "must be whole seconds"),
+            Some(length) => Limit::stored_session(name, amount, period, length.as_secs())?,
+            None if crons.is_empty() => {
+                let reason = "a quota needs an instant at which it is restored: `daily`, `monthly`, `every`, `session`";
+                return fail("reset_schedule", reason);
+            }
+            None => {
+                let resets = resets(&crons, zone.as_deref().unwrap_or(DEFAULT_ZONE))?;
+                Limit::stored_quota(name, amount, period, resets)?
+            }
+        };
         Ok(if softness == Softness::Soft { limit.soft() } else { limit })
     }
 }

@@ -4,7 +4,7 @@
 //! second lookup. Numbers are whole tokens; `available` is rounded down, `retry_after` up, so a client that waits that
 //! long is not refused because of rounding.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -46,6 +46,21 @@ pub struct LimitStatus {
     /// Time until the request would fit; zero when it was not refused.
     #[serde(rename = "retry_after_seconds", serialize_with = "seconds")]
     pub retry_after: Duration,
+    /// When the limit is restored, if it is a quota: the next instant of its calendar, or the end of its running
+    /// window. `None` for a rate, and for a session that has not begun.
+    #[serde(rename = "resets_at_ms", serialize_with = "epoch_ms", skip_serializing_if = "Option::is_none")]
+    pub resets_at: Option<SystemTime>,
+}
+
+/// Serialises an instant as ms since 1970.
+fn epoch_ms<S: serde::Serializer>(instant: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    let since = instant.and_then(|instant| instant.duration_since(SystemTime::UNIX_EPOCH).ok());
+    since.and_then(|since| u64::try_from(since.as_millis()).ok()).serialize(serializer)
+}
+
+/// An instant in epoch ms.
+pub(crate) fn instant(epoch_ms: i64) -> Option<SystemTime> {
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(u64::try_from(epoch_ms).ok()?))
 }
 
 /// Serialises a wait as seconds with three decimals.

@@ -16,7 +16,10 @@ use super::{
     capacity::{self, Shards},
 };
 use crate::{
-    bucket::{MILLI, clamp, image::Image},
+    bucket::{
+        MILLI, clamp,
+        image::{Balance, Image},
+    },
     error::RepositoryError,
     model::{
         access::Access,
@@ -120,6 +123,12 @@ impl Repository {
     }
 }
 
+/// The instant at which a quota is restored on a shard, in epoch ms.
+fn resets_at(image: &Image, name: &LimitName, now: i64) -> Option<i64> {
+    let stored = image.limit(name.as_str())?;
+    Balance::at(image, Some(stored), &stored.kind()?, image.shards(), now).resets_at(now)
+}
+
 /// `None` when no item is a bucket.
 fn state(
     entity: &EntityId,
@@ -172,6 +181,7 @@ fn state(
             available: left.available,
             consumed: clamp(consumed.fold(0_i128, i128::saturating_add).div_euclid(MILLI.into())),
             soft: authority.limit(name.as_str())?.soft.is_some(),
+            resets_at_ms: resets_at(authority, name, now),
         })
     };
     Ok(Some(BucketState {

@@ -131,12 +131,12 @@ pub(super) fn left(entity_id: EntityId, shards: &Shards, limit: &LimitName, now:
     let existing: Vec<i64> = shards.range(..count).map(|(_, image)| level(image)).collect();
     // A shard that nobody needed yet starts with its share, unless another one was granted it.
     let siblings = grant::siblings(shards.range(..count).map(|(shard, image)| (*shard, image)), limit, &whole, now);
-    let share = whole.share(count).ceiling();
+    let share = whole.share(count).at(now).ceiling();
     let missing = (0..count).filter(|shard| !shards.contains_key(shard));
     let untouched = missing.map(|shard| grant::unclaimed(shard, share, &siblings)).fold(0, i64::saturating_add);
     let tokens = existing.into_iter().fold(untouched, i64::saturating_add);
     let topped_up = shards.range(..count).map(|(_, image)| topped_up(image, limit, now)).fold(0, i64::saturating_add);
-    let capacity = whole.ceiling().saturating_add(topped_up) / MILLI;
+    let capacity = whole.at(now).ceiling().saturating_add(topped_up) / MILLI;
     let available = tokens.div_euclid(MILLI);
     Some(EntityCapacity { entity_id, capacity, available, utilization_pct: utilization(capacity, available) })
 }
@@ -144,7 +144,7 @@ pub(super) fn left(entity_id: EntityId, shards: &Shards, limit: &LimitName, now:
 /// Topped up in the running period of a quota, in mt.
 fn topped_up(image: &Image, limit: &LimitName, now: i64) -> i64 {
     let stored = image.limit(limit.as_str());
-    let running = stored.filter(|stored| !stored.kind().is_some_and(|kind| kind.is_due(image.last_refill, now)));
+    let running = stored.filter(|stored| stored.is_current(image.last_refill, now));
     running.and_then(|stored| stored.quota.as_ref()?.topped_up).unwrap_or(0).max(0)
 }
 

@@ -74,6 +74,9 @@ impl Repository {
             // Only the system has anything to say beside limits.
             (_, None) => return Err(ValidationError::new("limits", "", ValidationReason::Empty).into()),
         };
+        if limits.is_some_and(|limits| limits.iter().any(|limit| limit.session().is_some())) {
+            self.pass_gate(Gated::SessionQuotas).await?;
+        }
         if limits.is_some_and(|limits| limits.iter().any(Limit::is_soft)) {
             self.pass_gate(Gated::SoftLimits).await?;
         }

@@ -23,6 +23,7 @@ use crate::{
     bucket::{
         MILLI,
         image::{Balance, Basis, Image, LimitImage},
+        kind::Kind,
         lifetime::Lifetime,
     },
     error::{RepositoryError, StoreError, StoreErrorKind},
@@ -154,13 +155,16 @@ impl Repository {
                     held.tokens = held.tokens.max(stored);
                 }
                 held.add(moved.get(&limit.name).copied().unwrap_or_default());
-                let tokens = held.tokens.min(whole.ceiling().saturating_add(held.topped_up));
-                let quota = whole
-                    .is_quota()
-                    .then_some(QuotaFold { topped_up: held.topped_up, resets_by_hand: held.resets_by_hand });
-                let balance = Balance { restored_in: whole.restored_in(now), ..Balance::new(tokens, whole) };
-                full = full.max(balance.full_in(0));
-                shares.push(Share { name: &limit.name, stored, gain: tokens.saturating_sub(stored), quota });
+                let tokens = held.tokens.min(whole.at(now).ceiling().saturating_add(held.topped_up));
+                let quota = whole.is_quota().then_some(QuotaFold {
+                    topped_up: held.topped_up,
+                    resets_by_hand: held.resets_by_hand,
+                    window: held.window,
+                });
+                full = full.max(Balance::opening(tokens, &whole, now).full_in(0));
+                let gain = tokens.saturating_sub(stored);
+                let boundary = next_boundary(&whole, held.window, now);
+                shares.push(Share { name: &limit.name, stored, gain, quota, boundary });
                 available.insert(limit.name.clone(), tokens.div_euclid(MILLI));
             }
             if self.store().update(key, fold::encode(&image, &shares, self.longer(&image, full, now), now)).await?
@@ -174,6 +178,14 @@ impl Repository {
     }
 }
 
+/// The first instant after `now` at which something about a limit changes by itself, in epoch ms; 0 where the next use
+/// changes it.
+fn next_boundary(kind: &Kind, window: Option<i64>, now: i64) -> Option<i64> {
+    let end = |length: i64| window.map_or(0, |start| start.saturating_add(length));
+    let session = kind.restored_in(now).filter(|_| kind.is_session()).map(end);
+    session.into_iter().chain(kind.next_boundary(now)).min()
+}
+
 /// The part of one limit that a shard brings along.
 #[derive(Clone, Copy, Debug, Default)]
 struct Held {
@@ -183,6 +195,8 @@ struct Held {
     topped_up: i64,
     /// The number of resets by hand.
     resets_by_hand: i64,
+    /// The start of the latest window that runs, of a session quota.
+    window: Option<i64>,
 }
 
 impl Held {
@@ -191,6 +205,7 @@ impl Held {
         self.tokens = self.tokens.saturating_add(other.tokens);
         self.topped_up = self.topped_up.saturating_add(other.topped_up);
         self.resets_by_hand = self.resets_by_hand.max(other.resets_by_hand);
+        self.window = self.window.max(other.window);
     }
 }
 
@@ -200,9 +215,10 @@ fn levels(image: &Image, first: &Image, now: i64) -> BTreeMap<LimitName, Held> {
         let whole = first.limit(limit.name.as_str())?.kind()?;
         limit.tokens?;
         let balance = Balance::at(image, Some(limit), &whole, first.shards(), now);
-        let running = limit.quota.as_ref().filter(|_| balance.basis != Basis::Restored);
-        let topped_up = running.and_then(|quota| quota.topped_up).unwrap_or(0).max(0);
-        let held = Held { tokens: balance.tokens, topped_up, resets_by_hand: limit.resets_by_hand() };
+        let over = matches!(balance.basis, Basis::Restored | Basis::Unopened);
+        let topped_up = limit.quota.as_ref().filter(|_| !over).and_then(|quota| quota.topped_up).unwrap_or(0).max(0);
+        let window = limit.window_start().filter(|_| balance.basis != Basis::Unopened);
+        let held = Held { tokens: balance.tokens, topped_up, resets_by_hand: limit.resets_by_hand(), window };
         Some((limit.name.clone(), held))
     };
     image.limits.iter().filter_map(level).collect()

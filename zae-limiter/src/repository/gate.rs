@@ -28,6 +28,8 @@ pub(super) enum Gated {
     Bypasses,
     /// Quotas whose ceiling is raised for a period.
     TopUps,
+    /// Quotas that are restored by the first use after a window.
+    SessionQuotas,
 }
 
 impl Gated {
@@ -39,6 +41,7 @@ impl Gated {
             Self::Moves => ("moves of entities", "0.17.0"),
             Self::Bypasses => ("bypasses", "0.17.0"),
             Self::TopUps => ("top-ups of quotas", "0.17.0"),
+            Self::SessionQuotas => ("session quotas", "0.15.0"),
         }
     }
 }

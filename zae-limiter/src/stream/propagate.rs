@@ -63,7 +63,7 @@ impl StreamTable {
         for shard in 1..before {
             let pk = keys::pk_bucket(&change.namespace, &change.entity, &change.resource, shard);
             let key = Key::new(pk, keys::sk_state());
-            let counts = if image.calendar_quota().is_some() { self.unnoted_grants(&key).await? } else { Vec::new() };
+            let counts = if image.any_quota().is_some() { self.unnoted_grants(&key).await? } else { Vec::new() };
             let raise = Expression::of(|e| {
                 e.expect_some("rf");
                 e.absent_or("shard_count", "<", i64::from(shards));
@@ -77,8 +77,9 @@ impl StreamTable {
                 done.updated += 1;
             }
         }
-        // Newer clients stamp schedules, and create further shards themselves. A disabled bucket needs none.
-        if image.disabled || image.valid_until.is_some() {
+        // A further shard of a quota would be granted its share anew: whoever needs one asks the others first. A
+        // disabled bucket needs none.
+        if image.disabled || image.valid_until.is_some() || image.is_timed() {
             return Ok(done);
         }
         let opening = further_shard(image, shards, self.clock.now_ms());

@@ -7,6 +7,8 @@
 //! | `l_{limit}_rp` | the period, in seconds |
 //! | `l_{limit}_soft` | `true` if the limit is metered and never refuses |
 //! | `l_{limit}_rsched` | the instants at which a quota is restored, in the compact form; its `ra` is 0 |
+//! | `l_{limit}_sched` | the parameters of a limit at certain times, in the compact form |
+//! | `w_{limit}_cp`, …, `w_{limit}_rsa` | the same of a session quota, and the length of its window, in seconds |
 //! | `sched_tz` | the time zone of all schedules of the item; `UTC` where it is absent |
 //! | `on_unavailable` | `allow` or `block`; the system's item only |
 //! | `audit_retention_days` | lifetime of audit events; the system's item only |
@@ -294,7 +296,6 @@ mod tests {
             ("cascade", s("sometimes")),
             ("l_rpm_sched", s("x")),
             ("l_rpm_soft", n(1)),
-            ("w_rpm_cp", n(5)),
             // Limits that make sense to newer clients alone.
             ("l_rpm_rsched", s("0 0 * * *")),
         ] {
@@ -346,6 +347,17 @@ mod tests {
             (vec![("l_rpm_cp", n(0)), ("l_rpm_ra", n(1)), ("l_rpm_rp", n(1))], "at least 1"),
             (vec![("l_wcu_cp", n(1)), ("l_wcu_ra", n(1)), ("l_wcu_rp", n(1))], "reserved"),
             (vec![("on_unavailable", s("ALLOW"))], "neither"),
+            (vec![("w_chat_cp", n(1)), ("w_chat_ra", n(0)), ("w_chat_rp", n(1))], "lacks the length of its window"),
+            (vec![("w_chat_cp", n(1)), ("w_chat_rsa", n(5))], "lacks capacity"),
+            (
+                vec![("w_chat_cp", n(1)), ("w_chat_ra", n(1)), ("w_chat_rp", n(1)), ("w_chat_rsa", n(5))],
+                "restored after a window too",
+            ),
+            (
+                [&rpm()[..], &[("w_rpm_cp", n(1)), ("w_rpm_ra", n(0)), ("w_rpm_rp", n(1)), ("w_rpm_rsa", n(5))]]
+                    .concat(),
+                "rpm",
+            ),
         ] {
             let error = StoredConfig::decode(&config(&attributes)).unwrap_err().to_string();
             assert!(error.contains(problem) && error.contains("ns/SYSTEM# #CONFIG"), "{error}");

@@ -29,6 +29,8 @@ pub(crate) struct Share<'a> {
     pub(crate) gain: i64,
     /// Set where it is a quota.
     pub(crate) quota: Option<QuotaFold>,
+    /// The first instant at which something about it changes by itself, in epoch ms; 0 where the next use changes it.
+    pub(crate) boundary: Option<i64>,
 }
 
 /// The state of a quota that all shards together were granted.
@@ -38,6 +40,8 @@ pub(crate) struct QuotaFold {
     pub(crate) topped_up: i64,
     /// The number of resets by hand.
     pub(crate) resets_by_hand: i64,
+    /// The start of the running window, of a session quota.
+    pub(crate) window: Option<i64>,
 }
 
 /// Sets the count to one and the refill instant to `now`, and adds what is given, unless shard 0 was refilled or
@@ -67,16 +71,24 @@ pub(crate) fn encode(image: &Image, shares: &[Share<'_>], ttl: Option<i64>, now:
             let (count, topped_up) = (e.name(attribute("gc")), e.name(attribute("tu")));
             e.set(&count, 1);
             e.set_or_remove(&topped_up, (quota.topped_up > 0).then_some(quota.topped_up));
+            if let Some(window) = quota.window {
+                for field in ["ws", "wa"] {
+                    let name = e.name(attribute(field));
+                    e.set(&name, window);
+                }
+                let mark = e.name(attribute("wtc"));
+                e.remove(&mark);
+            }
             if quota.resets_by_hand > 0 {
                 let by_hand = e.name(attribute("rn"));
                 e.set(&by_hand, quota.resets_by_hand);
             }
         }
     }
-    if shares.iter().any(|share| share.quota.is_some()) {
+    if shares.iter().any(|share| share.boundary.is_some()) {
         // The refill instant moves over a reset, or up to one.
         let valid = e.name(VALID_UNTIL);
-        let next = image.limits.iter().filter_map(|limit| limit.kind()?.resets()?.next(now)).min();
+        let next = shares.iter().filter_map(|share| share.boundary).min();
         e.expect(&valid, image.valid_until);
         e.set_or_remove(&valid, next);
     }

@@ -68,10 +68,10 @@ fn built(function: &str, args: &[Value]) -> Value {
         "sk_namespace" => k::sk_namespace(at(0)),
         "sk_nsid" => k::sk_nsid(at(0)),
         "bucket_attr" => k::bucket_attr(at(0), at(1)),
-        "limit_attr" => k::limit_attr(at(0), at(1)),
+        "limit_attr" => k::limit_attr("l_", at(0), at(1)),
         "parse_namespace" => return pair(k::parse_namespace(at(0))),
         "parse_bucket_attr" => return pair(k::parse_bucket_attr(at(0))),
-        "parse_limit_attr" => return pair(k::parse_limit_attr(at(0))),
+        "parse_limit_attr" => return pair(k::parse_limit_attr(at(0), "l_")),
         "parse_bucket_pk" => {
             return k::parse_bucket_pk(at(0))
                 .map_or(Value::Null, |pk| json!([pk.namespace, pk.entity, pk.resource, pk.shard]));

@@ -173,9 +173,9 @@ pub(crate) fn bucket_attr(limit: &str, field: &str) -> String {
     concat(&["b_", limit, "_", field])
 }
 
-/// A field of a limit in a configuration.
-pub(crate) fn limit_attr(limit: &str, field: &str) -> String {
-    format!("l_{limit}_{field}")
+/// A field of a limit in a configuration: of a session quota under the prefix `w_`, else under `l_`.
+pub(crate) fn limit_attr(prefix: &str, limit: &str, field: &str) -> String {
+    concat(&[prefix, limit, "_", field])
 }
 
 /// Limit and field of a bucket attribute: the field is what follows the last underscore.
@@ -183,9 +183,9 @@ pub(crate) fn parse_bucket_attr(name: &str) -> Option<(&str, &str)> {
     parse_attr(name, "b_")
 }
 
-/// Limit and field of a configuration attribute.
-pub(crate) fn parse_limit_attr(name: &str) -> Option<(&str, &str)> {
-    parse_attr(name, "l_")
+/// Limit and field of a configuration attribute under the prefix `l_` or `w_`.
+pub(crate) fn parse_limit_attr<'a>(name: &'a str, prefix: &str) -> Option<(&'a str, &'a str)> {
+    parse_attr(name, prefix)
 }
 
 /// Splits a name at its last underscore.

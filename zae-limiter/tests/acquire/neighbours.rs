@@ -10,6 +10,7 @@ mod owners;
 mod quotas;
 mod soft;
 mod switches;
+mod timed;
 
 use std::{
     collections::BTreeMap,

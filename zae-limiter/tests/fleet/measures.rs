@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use zae_limiter::Reserve;
+use zae_limiter::{Limit, LimitSchedule, Reserve};
 use zae_testkit::measures;
 
 fn long() -> bool {
@@ -37,6 +37,22 @@ async fn refusals_take_next_to_no_calls() {
 #[tokio::test(start_paused = true)]
 async fn a_refill_takes_one_round_trip_or_two() {
     assert_eq!(measures::refill().await, (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn quotas_sessions_and_schedules_take_one_write_and_two_at_an_edge_that_another_was_first_to_see() {
+    let rate = Limit::per_minute("rpm", 60).unwrap();
+    let weekday = LimitSchedule::builder().scale("* * * * 4", 0.5).build().unwrap();
+    for limit in [
+        Limit::quota("rpm", 60).daily().build().unwrap(),
+        Limit::quota("rpm", 60).session(Duration::from_secs(3_600)).build().unwrap(),
+        rate.clone().scheduled(weekday).unwrap(),
+    ] {
+        let shown = format!("{limit:?}");
+        assert_eq!(measures::edge(limit).await, (1, 1, 2), "{shown}");
+    }
+    // A rate has no edges: a day later it is full, which is set once, and then taken from side by side.
+    assert_eq!(measures::edge(rate).await, (1, 1, 2));
 }
 
 #[tokio::test(start_paused = true)]

@@ -60,8 +60,14 @@ def limits(rows):
 
 
 def limit(row):
-    resets = tuple(ScheduleEntry.reset(**entry) for entry in row.get("reset_schedule", ()))
-    return Limit(**{**row, "reset_schedule": resets})
+    row = dict(row)
+    if "schedule" in row:
+        row["schedule"] = tuple(ScheduleEntry(**entry) for entry in row["schedule"])
+    if "reset_schedule" in row:
+        row["reset_schedule"] = tuple(ScheduleEntry.reset(**entry) for entry in row["reset_schedule"])
+    if "reset_after_seconds" in row:
+        row["reset_after"] = timedelta(seconds=row.pop("reset_after_seconds"))
+    return Limit(**row)
 
 
 def plain_limits(rows):

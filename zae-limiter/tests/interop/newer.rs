@@ -7,7 +7,7 @@ use zae_limiter::{AcquireError, Cost, RateLimiter};
 
 use super::table::{By, STACK, Table};
 
-const FEATURES: [&str; 4] = ["schedule", "session", "disabled resource", "disabled entity"];
+const FEATURES: [&str; 2] = ["disabled resource", "disabled entity"];
 
 /// Creates a table on which entities below `org-1` have 10 a minute of any resource.
 async fn with_limits() -> Option<Table> {
@@ -156,4 +156,82 @@ async fn we_follow_a_limit_into_a_quota_and_back() {
     table.ours.ok("acquire", call(5)).await;
     table.theirs.ok("acquire", call(5)).await;
     table.ours.refused("acquire", call(1)).await;
+}
+
+/// A session of ten an hour is one for both, whoever sets it and whoever uses it first.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_share_sessions() {
+    let Some(table) = with_limits().await else { return };
+    for (resource, setter, first) in [
+        ("theirs-by-them", By::Them, By::Them),
+        ("theirs-by-us", By::Them, By::Us),
+        ("ours-by-them", By::Us, By::Them),
+        ("ours-by-us", By::Us, By::Us),
+    ] {
+        let quota = json!([{
+            "name": "rpm", "capacity": 10, "refill_amount": 0, "refill_period_seconds": 1, "reset_after_seconds": 3_600,
+        }]);
+        let set = json!({ "entity_id": "user-1", "resource": resource, "rows": quota, "principal": "ops" });
+        table.side(setter).ok("set_limits", set).await;
+        let call = |consume: u64| json!({ "entity_id": "user-1", "resource": resource, "consume": { "rpm": consume } });
+        let (one, other) = table.writer_and_reader(first);
+        for idle in [0, 5_000, 1, 86_400] {
+            // Whoever comes first begins the session, and the other one is in it.
+            table.advance(idle);
+            one.ok("acquire", call(4)).await;
+            table.advance(600);
+            other.ok("acquire", call(3)).await;
+            one.ok("acquire", call(3)).await;
+            for side in [one, other] {
+                let refused = side.refused("acquire", call(1)).await;
+                assert_eq!(refused["retry_after_ms"], 3_000_000, "{resource}: {refused:?}");
+            }
+            table.advance(2_999);
+            table.ours.refused("acquire", call(1)).await;
+            table.theirs.refused("acquire", call(1)).await;
+            table.advance(1);
+        }
+        // It is over: the other side begins the next.
+        other.ok("acquire", call(10)).await;
+        one.refused("acquire", call(1)).await;
+        assert_eq!(table.bucket("user-1", resource).await["rpm"], (0, 50_000));
+    }
+}
+
+/// Sixty a minute, half of it until nine: on buckets of either side's making both refuse and grant by the phase.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_follow_a_schedule() {
+    let Some(table) = with_limits().await else { return };
+    for (resource, setter, first) in [
+        ("theirs-by-them", By::Them, By::Them),
+        ("theirs-by-us", By::Them, By::Us),
+        ("ours-by-them", By::Us, By::Them),
+        ("ours-by-us", By::Us, By::Us),
+    ] {
+        let halved = json!([{
+            "name": "rpm", "capacity": 60, "refill_amount": 60, "refill_period_seconds": 60,
+            "schedule": [{ "cron": "* 0-8 * * *", "tz": "UTC", "scale": 0.5 }],
+        }]);
+        let set = json!({ "entity_id": "user-1", "resource": resource, "rows": halved, "principal": "ops" });
+        table.side(setter).ok("set_limits", set).await;
+        let call = |consume: u64| json!({ "entity_id": "user-1", "resource": resource, "consume": { "rpm": consume } });
+        let (one, other) = table.writer_and_reader(first);
+        let drained = async |half: u64| {
+            one.ok("acquire", call(half)).await;
+            other.ok("acquire", call(half)).await;
+            for side in [one, other] {
+                side.refused("acquire", call(2)).await;
+            }
+        };
+        // Midnight.
+        drained(15).await;
+        table.advance(60);
+        drained(15).await;
+        // A minute after nine the bucket has filled up to the whole capacity.
+        table.advance(9 * 3_600);
+        drained(30).await;
+        // Midnight again cuts what is beyond the half.
+        table.advance(15 * 3_600 - 60);
+        drained(15).await;
+    }
 }

@@ -6,7 +6,7 @@ use crate::{
         image::{Image, LimitImage, WcuImage},
         incarnation::Incarnation,
         limit_set::LimitSet,
-        quota::stored::StoredQuota,
+        quota::stored::{StoredQuota, StoredSchedule},
         stamp::{STAMP_MS, TimedStamp},
     },
     model::name::LimitName,
@@ -20,28 +20,25 @@ pub(crate) fn opened(limit_set: &LimitSet, credits: &[(LimitName, i64)], incarna
         let credit = credit.map(|(_, tokens)| tokens.saturating_mul(MILLI));
         LimitImage {
             name: applied.name.clone(),
-            tokens: Some(applied.kind.ceiling().saturating_add(credit.unwrap_or(0))),
+            tokens: Some(applied.kind.at(now).ceiling().saturating_add(credit.unwrap_or(0))),
             params: applied.kind.stored(),
             fraction: 0,
             refunded: None,
             soft: limit.is_soft().then_some(TimedStamp::Until(until)),
             consumed: Some(0),
-            quota: applied.kind.resets().map(|resets| StoredQuota {
-                resets: resets.clone(),
-                grant_count: Some(1),
-                topped_up: credit,
-                resets_by_hand: 0,
-            }),
+            quota: StoredQuota::new(&applied.kind, 1).map(|quota| StoredQuota { topped_up: credit, ..quota }),
+            schedule: StoredSchedule::new(&applied.kind),
         }
     });
-    let valid_until = limit_set.applied.iter().filter_map(|limit| limit.kind.resets()?.next(now)).min();
+    let kinds = || limit_set.applied.iter().map(|limit| &limit.kind);
     // A top-up lasts until its period ends, and so does the bucket.
-    let full = valid_until.map_or(0, |end| end.saturating_sub(now));
+    let ends = kinds().filter_map(|kind| kind.resets()?.next(now)).max();
+    let full = ends.map_or(0, |end| end.saturating_sub(now));
     Image {
         last_refill: now,
         shard_count: Some(1),
         ttl: limit_set.lifetime.end(full, now),
-        valid_until,
+        valid_until: kinds().filter_map(|kind| kind.next_boundary(now)).min(),
         owner: limit_set.owner.clone(),
         bypass: limit_set.bypassed.then_some(TimedStamp::Until(until)),
         incarnation: Some(incarnation),

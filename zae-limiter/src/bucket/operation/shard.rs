@@ -20,6 +20,8 @@ pub(super) struct ShardLimit<'a> {
     pub(super) kind: Kind,
     /// The number of shards by which the running period's grant is cut.
     pub(super) grant_count: u32,
+    /// Its share of the capacity, in mt.
+    share: i64,
     balance: Balance,
     write: ShardLimitWrite,
 }
@@ -35,7 +37,7 @@ impl<'a> ShardLimit<'a> {
         let grant_count = match noted {
             _ if restored => shards,
             Some(count) => count,
-            None => inferred_count(tokens, kind.ceiling(), shards),
+            None => inferred_count(tokens, kind.at(now).ceiling(), shards),
         };
         let write = ShardLimitWrite {
             name: stored.name.clone(),
@@ -49,7 +51,8 @@ impl<'a> ShardLimit<'a> {
             topped_up: (restored && quota.is_some_and(|quota| quota.topped_up.is_some())).then_some(None),
             counts_reset: false,
         };
-        Some(Self { stored, kind, grant_count, balance, write })
+        let share = kind.share(shards).at(now).ceiling();
+        Some(Self { stored, kind, grant_count, share, balance, write })
     }
 
     /// Adds `mt` on top.
@@ -62,7 +65,7 @@ impl<'a> ShardLimit<'a> {
 
     /// Restores the limit. Returns the change, in mt.
     pub(super) fn reset(&mut self, shards: u32) -> i64 {
-        let change = self.kind.share(shards).ceiling().saturating_sub(self.balance.tokens);
+        let change = self.share.saturating_sub(self.balance.tokens);
         self.add(change);
         self.write.set_fraction = 0;
         if let Some(quota) = &self.stored.quota {

@@ -7,7 +7,7 @@ use crate::{
     bucket::{
         Params,
         image::{LimitImage, StoredParams, WcuImage},
-        quota::stored::StoredQuota,
+        quota::stored::{StoredPeriod, StoredQuota},
     },
     model::schedule::{Resets, Zone, vectors::vectors},
 };
@@ -55,10 +55,11 @@ fn image(shard: &Value) -> Image {
         soft: None,
         consumed: Some(0),
         quota,
+        schedule: None,
     };
     let params = StoredParams { capacity: int(state, "cp"), refill: int(state, "ra"), period: int(state, "rp") };
     let quota = resets.map(|resets| StoredQuota {
-        resets,
+        period: StoredPeriod::Calendar(resets),
         grant_count: int(state, "gc").map(|count| u32::try_from(count.max(0)).unwrap()),
         topped_up: int(state, "tu"),
         resets_by_hand: 0,

@@ -12,11 +12,11 @@ use crate::{
         kind::{AppliedLimit, Enforcement, Kind},
         lifetime::DEEPEST_DEBT,
         plan::Goal,
-        quota::stored::QuotaWrite,
+        quota::stored::{Changing, Opens, QuotaWrite},
         refund::Booking,
         soft::restamp,
         stamp::{Occasion, StampWrite},
-        write::{LimitWrite, RefundWrite, TokenWrite},
+        write::{LimitWrite, RefundWrite, ScheduleWrite, TokenWrite, with_room},
     },
     model::name::LimitName,
 };
@@ -55,7 +55,7 @@ pub(super) struct LimitPlan<'a> {
     /// The end of a new stamp.
     soft_until: Option<i64>,
     /// Now, in epoch ms.
-    now: i64,
+    pub(super) now: i64,
 }
 
 impl LimitPlan<'_> {
@@ -89,7 +89,7 @@ impl LimitPlan<'_> {
                 tokens.saturating_add(gained.rounded_up()).saturating_add(refund) > self.balance.ceiling()
                     || tokens.saturating_sub(self.out().max(0)) < DEEPEST_DEBT
             }
-            Basis::Full | Basis::Changed | Basis::New | Basis::Restored => true,
+            Basis::Full | Basis::Changed | Basis::New | Basis::Restored | Basis::Unopened => true,
         }
     }
 
@@ -119,6 +119,7 @@ impl LimitPlan<'_> {
             Basis::Changed | Basis::New => !self.applies,
             // The refill instant can neither move nor stay without it.
             Basis::Restored => false,
+            Basis::Unopened => self.opens() == Opens::No && !(self.applies && self.is_changed()),
             // Only within the period that it was taken in, and the refill instant tells that.
             _ if self.wanted.is_quota() && self.gives_back() => false,
             Basis::Full | Basis::Accrued(_) if !self.named() => true,
@@ -168,7 +169,7 @@ impl LimitPlan<'_> {
         now: i64,
     ) -> Option<LimitWrite> {
         let moving = refill == RefillInstant::Moves;
-        if !moving && !self.named() {
+        if !self.named() && (!moving || self.is_left_unopened()) {
             return (self.counted != 0).then(|| self.count());
         }
         let refund = (-self.adjust).max(0);
@@ -188,13 +189,19 @@ impl LimitPlan<'_> {
                 let fraction = if moving { gained.fraction } else { old_fraction };
                 (TokenWrite::Add { delta: credit.saturating_sub(out), at_least, at_most }, fraction)
             }
+            // Tokens that were not consumed after all move no balance.
+            _ if self.is_left_unopened() => {
+                (TokenWrite::Add { delta: 0, at_least: None, at_most: i64::MAX }, old_fraction)
+            }
             _ => (TokenWrite::Set { to: self.left(), from: self.stored.and_then(|s| s.tokens) }, 0),
         };
         let changed = match self.balance.basis {
             Basis::Changed | Basis::New => true,
-            Basis::Restored => self.stored.and_then(LimitImage::kind).as_ref() != Some(&self.wanted),
+            Basis::Restored | Basis::Unopened => self.is_changed(),
             Basis::Accrued(_) | Basis::Full => false,
         };
+        let (stored, wanted, basis) = (self.stored, &self.wanted, self.balance.basis);
+        let quota = Changing { stored, wanted, basis, image: item.0, shards: item.1, opens: self.opens(), now };
         Some(LimitWrite {
             name: self.name.clone(),
             tokens,
@@ -208,7 +215,9 @@ impl LimitPlan<'_> {
             set_fraction: (fraction != old_fraction).then_some(fraction),
             refund: self.refund(),
             soft: self.restamp(if moving { Occasion::Opportune } else { Occasion::Needed }),
-            quota: QuotaWrite::between(self.stored, &self.wanted, self.balance.basis, item.0, item.1),
+            quota: quota.write(),
+            schedule: self.reschedule(item.0),
+            with_room: with_room(&self.balance.kind),
         })
     }
 }
@@ -227,6 +236,8 @@ impl LimitPlan<'_> {
             refund: None,
             soft: None,
             quota: QuotaWrite::Nothing,
+            schedule: ScheduleWrite::default(),
+            with_room: None,
         }
     }
 }
@@ -290,6 +301,6 @@ pub(super) fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<LimitPlan<'a>>
     }
     // A write has room for so many: what is booked goes before what only gains.
     // So does a quota, which the refill instant must not leave behind.
-    parts.sort_by_key(|part| !(part.applies || part.named() || part.wanted.is_quota()));
+    parts.sort_by_key(|part| !(part.applies || part.named() || part.wanted.is_timed()));
     parts
 }

@@ -57,8 +57,8 @@ pub(crate) fn siblings<'a>(
         let stored = image.limit(name.as_str())?;
         let (quota, tokens) = (stored.quota.as_ref()?, stored.tokens?);
         let noted = quota.grant_count.filter(|count| *count > 0);
-        let grant_count = noted.unwrap_or_else(|| inferred_count(tokens, whole.ceiling(), image.shards()));
-        Some(Sibling { shard, tokens, grant_count, current: !whole.is_due(image.last_refill, now) })
+        let grant_count = noted.unwrap_or_else(|| inferred_count(tokens, whole.at(now).ceiling(), image.shards()));
+        Some(Sibling { shard, tokens, grant_count, current: stored.is_current(image.last_refill, now) })
     };
     shards.into_iter().filter_map(sibling).collect()
 }

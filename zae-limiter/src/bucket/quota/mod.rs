@@ -12,6 +12,8 @@
 pub(crate) mod grant;
 #[cfg(test)]
 mod plan_tests;
+#[cfg(test)]
+mod scheduled_tests;
 pub(crate) mod stored;
 #[cfg(test)]
 mod vectors;
@@ -139,6 +141,7 @@ impl Shard<'_> {
     }
 
     /// Ms from `now` (epoch ms) until `needed` mt are there; `None` where that is never.
+    #[cfg(test)]
     pub(crate) fn wait(&self, needed: i64, now: i64) -> Option<i64> {
         let standing = self.at(now);
         if standing.tokens >= needed {
@@ -158,6 +161,7 @@ impl Shard<'_> {
     }
 
     /// The first instant after `now` (epoch ms) at which something about the quota changes by itself.
+    #[cfg(test)]
     pub(crate) fn next_boundary(&self, now: i64) -> Option<i64> {
         let change = self.course.schedule.and_then(|schedule| schedule.next_change(now));
         change.into_iter().chain(self.at(now).resets_at).min()

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::stored::{StoredPeriod, Window};
 use crate::{
     bucket::{
         Params,
@@ -10,7 +11,7 @@ use crate::{
         kind::{AppliedLimit, Enforcement, Kind},
         peaks::Peaks,
         plan::{Goal, balances, plan},
-        refund::{Mark, Settled, book},
+        refund::{Mark, PeriodMark, Settled, book},
         samples::{full, taking},
     },
     model::{
@@ -20,8 +21,8 @@ use crate::{
 };
 
 /// 2026-03-28T12:00:00Z: Berlin sets its clocks forward in the night, and the month ends soon.
-const START: i64 = 1_774_699_200_000;
-const HOUR: i64 = 3_600_000;
+pub(super) const START: i64 = 1_774_699_200_000;
+pub(super) const HOUR: i64 = 3_600_000;
 const CAPACITY: i64 = 10_000;
 
 fn resets(text: &str) -> Resets {
@@ -40,18 +41,18 @@ fn rate() -> AppliedLimit {
 
 /// A full bucket of `limits`, as its creation leaves it.
 fn bucket(limits: &[AppliedLimit]) -> Image {
-    let next = limits.iter().filter_map(|limit| limit.kind.resets()?.next(START)).min();
+    let first = |limit: &AppliedLimit| limit.kind.next_boundary(START).or(limit.kind.is_session().then_some(0));
     Image {
         last_refill: START,
         shard_count: Some(1),
-        valid_until: next,
+        valid_until: limits.iter().filter_map(first).min(),
         limits: limits.iter().map(full).collect(),
         ..Image::default()
     }
 }
 
 /// Does what is planned from the item as it is.
-fn write(item: &mut Image, goal: &Goal<'_>) {
+pub(super) fn write(item: &mut Image, goal: &Goal<'_>) {
     let write = plan(item, goal);
     assert!(apply(item, &write));
 }
@@ -131,7 +132,7 @@ fn tokens_go_back_within_their_period_alone() {
         kind: limits[0].kind.clone(),
         since: u64::MAX,
         taken_at: START,
-        resets_by_hand: 0,
+        period: PeriodMark::default(),
     };
     let settled = [Settled { name: limits[0].name.clone(), amount: -4_000, mark: Some(mark) }];
     let reset = resets.next(START).unwrap();
@@ -175,4 +176,138 @@ fn a_wait_ends_with_the_reset_and_a_bucket_is_kept_until_then() {
     // Midnight in Berlin is at 23:00 UTC.
     assert_eq!((balance.wait_ms(1), balance.wait_ms(0)), (10 * 3_600_000, 0));
     assert_eq!((balance.full_in(0), balance.lowest(Some((now + 11 * HOUR) / 1_000), now) < 0), (10 * HOUR, true));
+}
+
+fn session(length: i64) -> AppliedLimit {
+    let kind = Kind::Session { capacity: CAPACITY, period: 1_000, length };
+    AppliedLimit { name: LimitName::new("chat").unwrap(), kind, enforcement: Enforcement::Hard }
+}
+
+/// A session as it should be: it begins with what is taken after the last is over.
+struct IdealSession {
+    begun: Option<i64>,
+    tokens: i64,
+    length: i64,
+}
+
+impl IdealSession {
+    /// Tokens at `now`, and the end of the running window.
+    fn at(&self, now: i64) -> (i64, Option<i64>) {
+        let end = self.begun.map(|begun| begun + self.length).filter(|end| now < *end);
+        (if end.is_some() { self.tokens } else { CAPACITY }, end)
+    }
+
+    fn take(&mut self, amount: i64, now: i64) {
+        let (tokens, end) = self.at(now);
+        if end.is_none() {
+            self.begun = Some(now);
+        }
+        self.tokens = tokens - amount;
+    }
+}
+
+proptest! {
+    #[test]
+    fn sessions_begin_with_their_first_use_and_grant_what_the_ideal_one_grants(
+        length in 1..6_i64,
+        beside in any::<bool>(),
+        steps in prop::collection::vec((0..3 * HOUR, 0_i64..CAPACITY + 1, 0_usize..3), 1..60),
+    ) {
+        let length = length * HOUR / 2;
+        let mut limits = vec![session(length)];
+        if beside {
+            limits.push(rate());
+        }
+        let mut item = bucket(&limits);
+        let mut images = vec![item.clone(); 3];
+        let mut ideal = IdealSession { begun: None, tokens: CAPACITY, length };
+        let mut now = START;
+        for (pause, take, process) in steps {
+            now += pause;
+            let take: Vec<i64> = if beside { vec![take, 1] } else { vec![take.max(1)] };
+            loop {
+                let image = images[process].clone();
+                let held = balances(&image, &taking(&limits, &[], now));
+                let fits = held.iter().zip(&take).all(|(balance, take)| *take == 0 || balance.tokens >= *take);
+                let (tokens, end) = ideal.at(now);
+                if image == item {
+                    prop_assert_eq!((held[0].tokens, held[0].resets_at(now)), (tokens, end));
+                }
+                if !fits && image == item {
+                    prop_assert!(held[0].tokens < take[0] || held[1].tokens < 1);
+                    if held[0].tokens < take[0] && take[0] <= CAPACITY {
+                        let wait = i64::try_from(held[0].wait_ms(take[0])).unwrap();
+                        prop_assert_eq!(Some(now + wait), end, "it waits for the end of the window");
+                    }
+                    break;
+                }
+                let nothing = vec![0; take.len()];
+                let write = plan(&image, &taking(&limits, if fits { &take } else { &nothing }, now));
+                let was_current = image == item;
+                let done = apply(&mut item, &write);
+                prop_assert!(done || !was_current, "a plan from the truth goes through");
+                images[process] = item.clone();
+                if done && fits {
+                    if take[0] > 0 {
+                        ideal.take(take[0], now);
+                    }
+                    let end = ideal.at(now).1;
+                    let begun = item.limits[0].window_start().filter(|_| end.is_some());
+                    prop_assert_eq!(begun, end.map(|end| end - length));
+                    // Python clients make a pass when the window ends, and at once where none runs.
+                    prop_assert_eq!(item.valid_until, Some(end.unwrap_or(0)));
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_session_gives_back_in_its_own_window_alone_and_a_refund_begins_none() {
+    let length = 2 * HOUR;
+    let limits = [session(length)];
+    let mut item = bucket(&limits);
+    write(&mut item, &taking(&limits, &[4_000], START));
+    let mark = Mark {
+        net: 6_000,
+        at: START,
+        kind: limits[0].kind.clone(),
+        since: u64::MAX,
+        taken_at: START,
+        period: PeriodMark { window: Some(START), ..PeriodMark::default() },
+    };
+    let settled = [Settled { name: limits[0].name.clone(), amount: -4_000, mark: Some(mark) }];
+    for (now, back) in [(START + length - 1, 4_000), (START + length, 0)] {
+        let mut seen = item.clone();
+        let booked = book(&settled, &seen, &Peaks::default(), 1, now);
+        assert_eq!((booked[0].back, booked[0].consumed), (back, -4_000));
+        let write = plan(&seen, &Goal { adjust: &booked, ..taking(&[], &[], now) });
+        assert!(apply(&mut seen, &write));
+        assert_eq!((seen.limits[0].tokens, seen.limits[0].consumed), (Some(6_000 + back), Some(0)));
+        assert_eq!(seen.limits[0].window_start(), Some(START));
+    }
+    // A neighbour opened another window since.
+    write(&mut item, &taking(&limits, &[1_000], START + length));
+    assert_eq!(book(&settled, &item, &Peaks::default(), 1, START + length)[0].back, 0);
+}
+
+#[test]
+fn a_told_window_is_applied_less_what_was_spent_since() {
+    let limits = [session(2 * HOUR)];
+    let mut item = bucket(&limits);
+    write(&mut item, &taking(&limits, &[4_000], START));
+    let told = START + 3 * HOUR;
+    let quota = item.limits[0].quota.as_mut().unwrap();
+    let window = Window { start: Some(told), applied: Some(START), counter_mark: Some(3_000) };
+    quota.period = StoredPeriod::Session { length: 2 * HOUR, window };
+    item.valid_until = Some(0);
+    write(&mut item, &taking(&limits, &[2_000], told + HOUR));
+    // It had spent 1 000 since it was told.
+    assert_eq!(item.limits[0].tokens, Some(CAPACITY - 1_000 - 2_000));
+    assert_eq!(
+        item.limits[0].quota.as_ref().unwrap().window(),
+        Window { start: Some(told), applied: Some(told), counter_mark: None }
+    );
+    assert_eq!(item.valid_until, Some(told + 2 * HOUR));
 }

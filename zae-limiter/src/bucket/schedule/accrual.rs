@@ -117,6 +117,32 @@ impl Course<'_> {
         self.wait_within(deficit, now, AHEAD)
     }
 
+    /// Ms from `now` (epoch ms) until a shard that holds `tokens` mt holds `amount`, rounded up; `None` where that is
+    /// never. Unlike [`wait`](Course::wait), it knows that phases of a small capacity cut what was gained.
+    pub(crate) fn wait_for(&self, tokens: i64, amount: i64, now: i64) -> Option<i64> {
+        let (mut tokens, mut at) = (tokens, now);
+        for _ in 0..AHEAD {
+            let phase = self.phase(at);
+            let share = self.whole(&phase).share(self.shards);
+            tokens = tokens.min(share.capacity);
+            if amount <= share.capacity {
+                let needed = i64::try_from(share.wait_ms(amount.saturating_sub(tokens))).unwrap_or(i64::MAX);
+                // Gains at the very end count only if the next phase holds so much.
+                if tokens >= amount || (share.refill > 0 && needed < phase.until.saturating_sub(at)) {
+                    let needed = if tokens >= amount { 0 } else { needed };
+                    return Some(at.saturating_add(needed).saturating_sub(now));
+                }
+            }
+            if phase.until == i64::MAX {
+                return None;
+            }
+            let gained = Accrual::between(share, at, phase.until, 0).whole;
+            tokens = tokens.saturating_add(gained).min(share.capacity);
+            at = phase.until;
+        }
+        None
+    }
+
     /// The wait, looking ahead at most so many phases.
     fn wait_within(&self, deficit: i64, now: i64, ahead: usize) -> Option<i64> {
         if deficit <= 0 {

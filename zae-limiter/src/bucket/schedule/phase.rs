@@ -43,6 +43,7 @@ pub(crate) struct Phase {
 
 impl Phase {
     /// Returns true if `now` (epoch ms) lies in it.
+    #[cfg(test)]
     pub(crate) fn holds(&self, now: i64) -> bool {
         (self.from..self.until).contains(&now)
     }

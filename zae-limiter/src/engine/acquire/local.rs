@@ -151,6 +151,7 @@ impl LocalShares {
                 requested,
                 exceeded: missing > 0,
                 retry_after: std::time::Duration::from_millis(wait),
+                resets_at: None,
             };
             if AppliedLimit::from(limit).never_lets_pass(amount) {
                 never.push(status.clone());
@@ -175,7 +176,7 @@ impl LocalShares {
 
     /// A share starts full: the store went away a moment ago, and what is granted now was not granted there.
     fn share_of(&self, whole: &Kind, now: i64) -> LocalBalance {
-        let kind = whole.part(self.share);
+        let kind = whole.part(self.share, now);
         LocalBalance { tokens: kind.ceiling(), kind, fraction: 0, at: now }
     }
 }

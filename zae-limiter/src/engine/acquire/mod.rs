@@ -204,6 +204,12 @@ fn refused(by: Refuser, statuses: Vec<LimitStatus>) -> Denied {
     RateLimitExceeded::new(statuses).map_or_else(nothing, |exceeded| AcquireError::from(exceeded).into())
 }
 
+/// Turns statuses into a refusal that no wait changes.
+fn never_fits(statuses: Vec<LimitStatus>) -> Denied {
+    let violations = statuses.into_iter().filter(|status| status.exceeded).collect();
+    NeverFits::new(violations).map_or_else(nothing, |never| AcquireError::from(never).into())
+}
+
 /// A refusal that needs no call, of what is not taken from a reserve: what is debited ahead is not in the bucket.
 ///
 /// Grants nothing and asks nobody. Used before a request's body is read.
@@ -225,11 +231,18 @@ fn remembered_refusal(parts: &[TargetAsk<'_>]) -> Option<Denied> {
     }
     let answers =
         asked().filter_map(|part| refuse::from_memory(part.target.lane(), part.target.limit_set(), &part.amounts));
+    let mut never = false;
     let statuses = answers.flat_map(|answer| match answer {
-        Remembered::No(refusal) => refusal.statuses,
+        Remembered::No(refusal) => {
+            never |= refusal.never;
+            refusal.statuses
+        }
         Remembered::Perhaps(statuses) => statuses,
     });
     let statuses: Vec<LimitStatus> = statuses.collect();
+    if never {
+        return Some(never_fits(statuses));
+    }
     statuses.iter().any(|status| status.exceeded).then(|| refused(Refuser::Memory, statuses))
 }
 
@@ -295,10 +308,7 @@ fn nothing_of(answers: &[AskOutcome]) -> NotTaken {
             Failure::Hard(error).into()
         }
         (None, Some(failure)) => failure.into(),
-        _ if never => {
-            let violations = statuses.into_iter().filter(|status| status.exceeded).collect();
-            NeverFits::new(violations).map_or_else(nothing, |never| AcquireError::from(never).into()).into()
-        }
+        _ if never => never_fits(statuses).into(),
         (refuser, _) => refused(refuser.unwrap_or(Refuser::Store), statuses).into(),
     }
 }
@@ -319,6 +329,7 @@ mod tests {
             requested: 1,
             exceeded: true,
             retry_after: Duration::from_secs(seconds),
+            resets_at: None,
         };
         Refusal { statuses: vec![status], never, by: Refuser::Store }
     }

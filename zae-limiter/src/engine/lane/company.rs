@@ -146,7 +146,7 @@ impl Lane {
         // On what others may have done since, no more than twice: whoever is alone has to get through.
         let bet = bet
             .filter(|write| lost <= MOST_BETS || write.ladder.as_ref().is_some_and(|l| l.holds(image, &write.limits)));
-        let write = bet.unwrap_or_else(|| write.leaving_room(goal.shards));
+        let write = bet.unwrap_or_else(|| write.leaving_room());
         BucketWrite { set_shared: self.shared_until(image, goal.now), ..write }
     }
 

@@ -26,7 +26,7 @@ use crate::bucket::{
     limit_set::LimitSet,
     opening::Opening,
     plan::{Goal, balances, guards_itself, plan, restamps},
-    quota::stored::StoredQuota,
+    quota::stored::{StoredQuota, StoredSchedule},
     refund::Booking,
     stamp::TimedStamp,
     write::BucketWrite,
@@ -156,41 +156,42 @@ pub(crate) fn decide(known: Situation<'_>, asks: &[&[i64]], adjust: &[Booking], 
 /// Decides about `asks` on a bucket that is created with this write.
 pub(crate) fn decide_new(limit_set: &LimitSet, asks: &[&[i64]], opening: Opening, now: i64) -> (Vec<usize>, Image) {
     let shares: Vec<Kind> = limit_set.applied.iter().map(|limit| limit.kind.share(opening.shards)).collect();
-    let start = |index: usize, share: &Kind| match &opening.balances {
-        Some(balances) => balances.get(index).copied().unwrap_or(0).clamp(0, share.ceiling()),
-        None => share.ceiling(),
+    let start = |index: usize, share: &Kind| {
+        let ceiling = share.at(now).ceiling();
+        match &opening.balances {
+            Some(balances) => balances.get(index).copied().unwrap_or(0).clamp(0, ceiling),
+            None => ceiling,
+        }
     };
-    let balances: Vec<Balance> = shares
-        .iter()
-        .enumerate()
-        .map(|(index, share)| Balance {
-            restored_in: share.restored_in(now),
-            ..Balance::new(start(index, share), share.clone())
-        })
-        .collect();
+    let balances: Vec<Balance> =
+        shares.iter().enumerate().map(|(index, share)| Balance::opening(start(index, share), share, now)).collect();
     let Serving { served, take, .. } = serve(&limit_set.applied, &balances, asks);
+    let debited = |taken: &i64| if limit_set.bypassed { 0 } else { *taken };
     let limits = limit_set.applied.iter().enumerate().map(|(index, limit)| LimitImage {
         name: limit.name.clone(),
-        tokens: Some(balances[index].tokens - if limit_set.bypassed { 0 } else { take[index] }),
+        tokens: Some(balances[index].tokens - debited(&take[index])),
         params: limit.kind.stored(),
         fraction: 0,
         refunded: None,
         soft: opening.soft_until.filter(|_| limit.is_soft()).map(TimedStamp::Until),
         consumed: Some(take[index].into()),
-        quota: limit.kind.resets().map(|resets| StoredQuota {
-            resets: resets.clone(),
-            grant_count: Some(opening.shards),
-            topped_up: None,
-            resets_by_hand: 0,
-        }),
+        quota: StoredQuota::new(&limit.kind, opening.shards).map(|quota| quota.opened_at(now, debited(&take[index]))),
+        schedule: StoredSchedule::new(&limit.kind),
     });
-    let debited = |taken: &i64| if limit_set.bypassed { 0 } else { *taken };
+    let boundary = |(limit, take): (&AppliedLimit, &i64)| {
+        let session = limit.kind.is_session().then(|| match limit.kind.restored_in(now) {
+            Some(length) if debited(take) > 0 => now.saturating_add(length),
+            // The first use begins it.
+            _ => 0,
+        });
+        session.into_iter().chain(limit.kind.next_boundary(now)).min()
+    };
     let full = lifetime::full_in(balances.iter().zip(take.iter().map(debited)));
     let image = Image {
         last_refill: now,
         shard_count: Some(opening.shards),
         ttl: limit_set.lifetime.end(full, now),
-        valid_until: limit_set.applied.iter().filter_map(|limit| limit.kind.resets()?.next(now)).min(),
+        valid_until: limit_set.applied.iter().zip(&take).filter_map(boundary).min(),
         owner: limit_set.owner.clone(),
         bypass: opening.bypass_until.filter(|_| limit_set.bypassed).map(TimedStamp::Until),
         incarnation: Some(opening.incarnation),

@@ -196,6 +196,7 @@ mod tests {
             soft: None,
             consumed: Some(0),
             quota: None,
+            schedule: None,
         };
         let image = Image { last_refill: NOW - refilled, limits: vec![stored], ..Image::default() };
         let rates = [Some(per_ms * 1_000.0)];

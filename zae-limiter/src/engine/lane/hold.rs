@@ -31,7 +31,11 @@ use crate::{
         },
         reserve::lots::Expiry,
     },
-    model::{limit::Limit, name::LimitName, status::LimitStatus},
+    model::{
+        limit::Limit,
+        name::LimitName,
+        status::{LimitStatus, instant},
+    },
 };
 
 /// Tokens taken from one bucket item. Dropped without being settled, it gives them back: so neither a cancelled acquire
@@ -104,7 +108,8 @@ impl Hold {
 
     /// Each limit's status right after the tokens were taken.
     pub(crate) fn statuses(&self) -> impl Iterator<Item = LimitStatus> {
-        self.left().zip(&self.taken).map(|((limit, available), taken)| LimitStatus {
+        let left = self.left().zip(&self.taken).enumerate();
+        left.map(|(index, ((limit, available), taken))| LimitStatus {
             entity_id: self.target.entity().clone(),
             resource: self.target.resource().clone(),
             limit: limit.clone(),
@@ -112,6 +117,7 @@ impl Hold {
             requested: u64::try_from(taken / MILLI).unwrap_or(0),
             exceeded: false,
             retry_after: Duration::ZERO,
+            resets_at: self.baseline.resets_at(index, &self.limit_set().applied[index].kind).and_then(instant),
         })
     }
 

@@ -18,11 +18,11 @@ use tokio::time::Instant;
 use super::{Lane, lock, refuse};
 use crate::{
     bucket::{
-        Amounts, bypass,
+        bypass,
         image::{Balance, Image, LimitImage},
         kind::AppliedLimit,
         limit_set::LimitSet,
-        refund::{self, Baseline, Booking},
+        refund::{self, Baseline, Booking, PeriodMark, Periods},
         soft,
     },
     engine::{
@@ -97,8 +97,8 @@ impl Lane {
     ) -> Arc<Baseline> {
         let nets = refund::nets(image, &limit_set.applied, balances);
         let since = lock(&self.state).peaks.observe(limit_set, image.shards(), &nets, now);
-        let resets_by_hand = resets_by_hand(limit_set, image);
-        Arc::new(Baseline { incarnation: image.incarnation.clone(), nets, at: now, since, resets_by_hand })
+        let periods = periods(limit_set, image);
+        Arc::new(Baseline { incarnation: image.incarnation.clone(), nets, at: now, since, periods })
     }
 
     /// Notes what a write of this process has refunded.
@@ -212,11 +212,14 @@ impl Lane {
     }
 }
 
-/// The number of resets by hand, by limit; empty where none is a quota.
-pub(super) fn resets_by_hand(limit_set: &LimitSet, image: &Image) -> Amounts {
-    if image.calendar_quota().is_none() {
-        return Amounts::new();
-    }
-    let stored = |limit: &AppliedLimit| image.limit(limit.name.as_str()).map_or(0, LimitImage::resets_by_hand);
-    limit_set.applied.iter().map(stored).collect()
+/// The periods of quotas, by limit; `None` where none is a quota.
+pub(super) fn periods(limit_set: &LimitSet, image: &Image) -> Periods {
+    let period = |limit: &AppliedLimit| {
+        let stored = image.limit(limit.name.as_str());
+        PeriodMark {
+            resets_by_hand: stored.map_or(0, LimitImage::resets_by_hand),
+            window: stored.and_then(LimitImage::window_start),
+        }
+    };
+    image.any_quota().map(|_| limit_set.applied.iter().map(period).collect())
 }

@@ -30,7 +30,10 @@ use crate::{
         },
         telemetry::Refuser,
     },
-    model::{name::LimitName, status::LimitStatus},
+    model::{
+        name::LimitName,
+        status::{LimitStatus, instant},
+    },
 };
 
 /// Returns true if a bucket seen a moment ago has too little for `amounts`. It decides as [`from_memory`] does, without
@@ -188,6 +191,7 @@ pub(super) fn exhausted(
         requested: whole(*amount),
         exceeded: amount > held && !limit.is_soft(),
         retry_after: if amount > held && !limit.is_soft() { wait } else { Duration::ZERO },
+        resets_at: None,
     });
     Refusal { statuses: statuses.collect(), never: false, by: Refuser::Ration }
 }
@@ -203,7 +207,7 @@ fn refusal(lane: &Lane, limit_set: &LimitSet, amounts: &[i64], adjust: &[Booking
     let statuses = limits.zip(balances).zip(amounts).map(|(((limit, applied), balance), amount)| {
         let passes = applied.lets_pass(*amount, balance.tokens);
         let missing = if passes { 0 } else { amount.saturating_sub(balance.tokens) };
-        never |= *amount > balance.ceiling() && applied.refuses();
+        never |= *amount > balance.highest() && applied.refuses();
         let wait = if missing > 0 { balance.wait_ms(*amount) } else { 0 };
         let wait = u64::try_from(wait).unwrap_or(u64::MAX);
         // Until it is written, a refund of which only a part fits shrinks as fast as the limit refills.
@@ -217,6 +221,7 @@ fn refusal(lane: &Lane, limit_set: &LimitSet, amounts: &[i64], adjust: &[Booking
             requested: whole(*amount),
             exceeded: missing > 0,
             retry_after: Duration::from_millis(wait) + late,
+            resets_at: balance.resets_at(at.now).and_then(instant),
         }
     });
     let statuses = statuses.collect();

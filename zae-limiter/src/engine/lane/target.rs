@@ -152,6 +152,7 @@ impl Target {
                 requested: refuse::whole(*amount),
                 exceeded: true,
                 retry_after: Duration::ZERO,
+                resets_at: None,
             })
             .collect()
     }

@@ -21,7 +21,10 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    bucket::{Amounts, refund::Baseline},
+    bucket::{
+        Amounts,
+        refund::{Baseline, Periods},
+    },
     engine::runtime::moment::{End, Moment},
 };
 
@@ -163,9 +166,9 @@ impl ReserveLots {
         }
     }
 
-    /// Returns true if all of them were debited after as many resets by hand as these.
-    pub(super) fn are_of(&self, resets_by_hand: &Amounts) -> bool {
-        self.lots.iter().all(|lot| lot.baseline.resets_by_hand == *resets_by_hand)
+    /// Returns true if all of them were debited in these periods of quotas.
+    pub(super) fn are_of(&self, periods: &Periods) -> bool {
+        self.lots.iter().all(|lot| lot.baseline.periods == *periods)
     }
 
     /// All of them are spent.

@@ -64,7 +64,7 @@ use crate::{
         incarnation::Incarnation,
         kind::AppliedLimit,
         limit_set::LimitSet,
-        refund::{Baseline, Settled},
+        refund::{Baseline, Periods, Settled},
     },
     engine::{
         reserve::{
@@ -91,8 +91,8 @@ pub(crate) struct LaneReserve {
     limit_set: Arc<LimitSet>,
     /// The creation of the bucket that the lots came from.
     incarnation: Option<Incarnation>,
-    /// The number of times that its quotas had been reset by hand when it was last seen, by limit.
-    resets_by_hand: Amounts,
+    /// The periods of its quotas when it was last seen.
+    periods: Periods,
     /// The tokens that are here.
     lots: ReserveLots,
     /// The tokens that this process will ask for, if it goes on as it did.
@@ -162,7 +162,7 @@ impl LaneReserve {
             life,
             lives,
             incarnation: None,
-            resets_by_hand: Amounts::new(),
+            periods: None,
             lots: ReserveLots::new(zeros.len()),
             demand: Demand::new(zeros.len(), memory, now),
             low: zeros.clone(),
@@ -235,7 +235,7 @@ impl LaneReserve {
         incarnation: Option<&Incarnation>,
         now: Moment,
     ) -> bool {
-        let is_of_period = back.baseline.resets_by_hand == self.resets_by_hand;
+        let is_of_period = back.baseline.periods == self.periods;
         if !back.expiry.lasts(now)
             || !is_of_period
             || !self.is_for(limit_set)
@@ -268,11 +268,11 @@ impl LaneReserve {
 
     /// Notes how often the quotas of the bucket were reset by hand, by limit. What was debited before the last one is
     /// of a period that is over: nothing more is granted from it.
-    pub(crate) fn keep_period(&mut self, resets_by_hand: &Amounts) {
-        if !self.lots.are_of(resets_by_hand) {
+    pub(crate) fn keep_period(&mut self, periods: &Periods) {
+        if !self.lots.are_of(periods) {
             self.lots.end();
         }
-        self.resets_by_hand.clone_from(resets_by_hand);
+        self.periods.clone_from(periods);
     }
 
     /// A lot has arrived.

@@ -9,7 +9,12 @@ use tokio::time::Instant;
 use crate::{
     Limit, Limits,
     bucket::{
-        Amounts, incarnation::Incarnation, lifetime::Lifetime, limit_set::LimitSet, owner::Owner, refund::Baseline,
+        Amounts,
+        incarnation::Incarnation,
+        lifetime::Lifetime,
+        limit_set::LimitSet,
+        owner::Owner,
+        refund::{Baseline, PeriodMark, Periods},
     },
     engine::{
         reserve::{
@@ -51,7 +56,7 @@ fn lot(tokens: i64, expiry: Expiry) -> ReserveLot {
             nets: Amounts::from_elem(0, 1),
             at: 0,
             since: 0,
-            resets_by_hand: Amounts::new(),
+            periods: None,
         }),
         expiry,
     }
@@ -319,10 +324,13 @@ proptest! {
 #[test]
 fn what_was_debited_before_a_reset_by_hand_is_not_granted_after_it() {
     let (limit_set, now) = (limit_set(), start());
-    let of = |resets: i64| Amounts::from_elem(resets, 1);
+    let of = |resets_by_hand| -> Periods {
+        let mark = PeriodMark { resets_by_hand, ..PeriodMark::default() };
+        Some(Arc::from([mark]))
+    };
     let mut reserve = busy(&limit_set, 100, now);
     let mut before = lot(10_000, Expiry::starting(now, LIFE));
-    Arc::make_mut(&mut before.baseline).resets_by_hand = of(0);
+    Arc::make_mut(&mut before.baseline).periods = of(0);
     reserve.keep_period(&of(0));
     reserve.fill_up(before, None, now.monotonic);
     let (expiry, baseline, _) = reserve.take(&limit_set, &[1_000], ReserveDraw::Target, now).unwrap();
@@ -330,7 +338,7 @@ fn what_was_debited_before_a_reset_by_hand_is_not_granted_after_it() {
     assert_eq!(reserve.held(), [9_000]);
     reserve.keep_period(&of(1));
     assert_eq!(reserve.held(), [0]);
-    let back = ReserveLot { tokens: of(1_000), baseline, expiry };
+    let back = ReserveLot { tokens: Amounts::from_elem(1_000, 1), baseline, expiry };
     assert!(!reserve.put_back(&limit_set, back, None, now), "a lease from before the reset");
     let returned = reserve.give_up(ReturnCause::Time, now).unwrap();
     assert_eq!(given_up(&returned), 9_000);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Call;
 use crate::{
     bucket::{
-        image::Image,
+        image::{Image, LimitImage},
         incarnation::Incarnation,
         lifetime::{Lifetime, Renewal},
         limit_set::LimitSet,
@@ -68,13 +68,25 @@ impl Holding {
         })
     }
 
+    /// Checks that neither the limits nor the shards have a session quota, whose windows an operation would have to
+    /// end.
+    fn without_sessions(&self, shards: &BTreeMap<u32, Image>) -> Result<(), ValidationError> {
+        let applies = self.limits.iter().find(|limit| limit.session().is_some()).map(Limit::name);
+        let is_session = |limit: &&LimitImage| limit.kind().is_some_and(|kind| kind.is_session());
+        let stored = shards.values().flat_map(|image| &image.limits).find(is_session).map(|limit| &limit.name);
+        let Some(name) = applies.or(stored) else { return Ok(()) };
+        let reason =
+            "is a session quota: a bucket with one is not topped up or reset by hand; change its limit instead";
+        Err(ValidationError::new("limit", name.as_str(), ValidationReason::Other(reason.to_owned())))
+    }
+
     fn is_quota(&self, name: &LimitName) -> bool {
         self.limits.get(name.as_str()).is_some_and(|limit| limit.resets().is_some())
     }
 
     /// The new `ttl` of a shard: a top-up lasts until its period ends, and so does the shard.
     fn ttl(&self, image: &Image, write: &ShardWrite, now: i64) -> Option<Option<i64>> {
-        let ends = image.limits.iter().filter_map(|limit| limit.quota.as_ref()?.resets.next(now));
+        let ends = image.limits.iter().filter_map(|limit| limit.kind()?.resets()?.next(now));
         let full = ends.map(|end| end.saturating_sub(now)).fold(write.full, i64::max);
         self.lifetime.renewed(image.ttl, full, now, Renewal::Eager)
     }
@@ -86,6 +98,7 @@ impl Repository {
         let holding = self.holding(call).await?;
         let operation = holding.operation(call.asked)?;
         let mut shards = self.shards_of(call).await?;
+        holding.without_sessions(&shards)?;
         if shards.is_empty() {
             return self.attempt_without_bucket(call, &holding, &operation).await;
         }

@@ -82,8 +82,9 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Invalid`] for amounts that make no sense, limits that do not apply, and a key under which
-    /// something else was asked; [`RepositoryError::Disabled`] where a bucket would be created for somebody disabled;
+    /// [`RepositoryError::Invalid`] for amounts that make no sense, limits that do not apply, a session quota among
+    /// them, and a key under which something else was asked; [`RepositoryError::Disabled`] where a bucket would be
+    /// created for somebody disabled;
     /// [`RepositoryError::FunctionsTooOld`] where functions are deployed that do not know top-ups of quotas;
     /// [`RepositoryError::Store`] when the table cannot be read or written, or others keep changing the bucket.
     pub async fn top_up(

@@ -39,6 +39,7 @@ fn fullest(limits: usize) -> BucketWrite {
         soft: None,
         consumed: Some(0),
         quota: None,
+        schedule: None,
     });
     let image = Image {
         last_refill: 1_767_225_600_000,

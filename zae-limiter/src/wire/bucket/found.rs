@@ -96,6 +96,14 @@ pub(super) struct FoundLimit<'a> {
     pub(super) topped_up: Option<&'a AttributeValue>,
     /// `rn`.
     pub(super) resets_by_hand: Option<&'a AttributeValue>,
+    /// `rsa`.
+    pub(super) length: Option<&'a AttributeValue>,
+    /// `ws`.
+    pub(super) window: Option<&'a AttributeValue>,
+    /// `wa`.
+    pub(super) applied: Option<&'a AttributeValue>,
+    /// `wtc`.
+    pub(super) counter_mark: Option<&'a AttributeValue>,
 }
 
 impl<'a> Found<'a> {
@@ -165,6 +173,10 @@ impl<'a> Found<'a> {
                     "gc" => stored.grant_count = Some(value),
                     "tu" => stored.topped_up = Some(value),
                     "rn" => stored.resets_by_hand = Some(value),
+                    "rsa" => stored.length = Some(value),
+                    "ws" => stored.window = Some(value),
+                    "wa" => stored.applied = Some(value),
+                    "wtc" => stored.counter_mark = Some(value),
                     _ => {}
                 }
                 self.leftovers.push((attribute, value));

@@ -42,6 +42,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 pub(crate) use update::{encode_removal, encode_update};
 
 use found::Found;
+use quota::OverTime;
 
 use super::{
     keys,
@@ -170,8 +171,8 @@ pub(crate) fn decode(item: &Item) -> Result<Option<Image>, RepositoryError> {
         let refunded = balance(item, stored.refunded, || refunded_attr(stored.name))?;
         let soft = stored.soft.map(|value| timed_stamp(value).ok_or_else(|| keys::bucket_attr(stored.name, "soft")));
         let soft = soft.transpose().map_err(|attribute| unsupported(&attribute))?;
-        let quota = quota::read(item, &found, stored, params)?;
-        image.limits.push(LimitImage { name, tokens, params, fraction, refunded, soft, consumed, quota });
+        let OverTime { quota, schedule } = quota::read(item, &found, stored, params)?;
+        image.limits.push(LimitImage { name, tokens, params, fraction, refunded, soft, consumed, quota, schedule });
     }
     quota::claim(&mut image);
     Ok(Some(image))
@@ -356,9 +357,7 @@ pub(crate) fn encode_new(bucket: &NewBucket<'_>) -> Item {
         if let Some(stamp) = limit.soft {
             item.insert(keys::bucket_attr(limit.name.as_str(), "soft"), stamp_value(stamp));
         }
-        if let Some(quota) = &limit.quota {
-            quota::put_new(&mut item, limit.name.as_str(), quota);
-        }
+        quota::put_new(&mut item, limit);
     }
     if let Some(stamp) = image.bypass {
         item.insert(BYPASS.to_owned(), stamp_value(stamp));

@@ -248,8 +248,9 @@ fn set_owner(e: &mut ExpressionBuilder, write: &OwnerWrite) {
 pub(crate) fn encode_removal(limit: &LimitImage) -> Expression {
     let name = limit.name.as_str();
     let mut e = ExpressionBuilder::for_limits(1);
-    let fields = ["tk", "cp", "ra", "rp", "soft"].map(|field| keys::bucket_attr(name, field));
-    for attribute in fields.into_iter().chain([fraction_attr(name), refunded_attr(name)]) {
+    let fields = ["tk", "cp", "ra", "rp", "soft"].into_iter().chain(quota::FIELDS);
+    let fields = fields.map(|field| keys::bucket_attr(name, field));
+    for attribute in fields.chain([fraction_attr(name), refunded_attr(name)]) {
         let attribute = e.name(attribute);
         e.remove(&attribute);
     }

@@ -98,13 +98,13 @@ async fn a_lease_gives_a_quota_back_in_its_own_period_alone() {
 }
 
 #[tokio::test]
-async fn what_a_schedule_makes_of_a_limit_is_still_left_to_others() {
+async fn a_schedule_that_cannot_be_read_stops_us() {
     let bench = Bench::new();
     let (_, limiter) = process(&bench).await;
     let r = limiter.repository().clone();
     day(&limiter, 1).await.unwrap();
     for (stamp, attribute) in [
-        (json!({"b_day_sched": {"S": "1h9s500"}}), "b_day_sched"),
+        (json!({"b_day_sched": {"S": "2h9s500"}}), "b_day_sched"),
         (json!({"b_day_sched": null, "b_day_rsched": {"S": "2m0h0"}}), "b_day_rsched"),
         (json!({"b_day_rsched": {"S": "1m0h0"}, "sched_tz": {"S": "Mars/Olympus"}}), "b_day_rsched"),
     ] {

@@ -34,7 +34,7 @@ use crate::{
             ask::{Ask, AskOutcome, Pending},
             drive::{finish, request::WriteDraft},
             hold::{Hold, Tokens},
-            memory::resets_by_hand,
+            memory::periods,
             refuse::shards,
             returned,
             target::FromReserve,
@@ -85,7 +85,7 @@ pub(super) fn bypass_until(asks: &[Ask]) -> Option<i64> {
 pub(super) fn rest(lane: &Lane, limit_set: &LimitSet, image: &Image, now: i64, writes: u32) {
     if let Some(mut reserve) = lane.reserve() {
         let left = left(limit_set, image, now);
-        reserve.keep_period(&resets_by_hand(limit_set, image));
+        reserve.keep_period(&periods(limit_set, image));
         reserve.observe(&left, lane.shared.moment(), &lane.shared.random);
     }
     if writes > 0 {
@@ -129,7 +129,7 @@ pub(super) fn balances(limit_set: &LimitSet, image: &Image, now: i64) -> Vec<Bal
 pub(super) fn fill_up(lane: &Lane, limit_set: &LimitSet, image: &Image, written: &WriteDraft, baseline: Arc<Baseline>) {
     let Some(mut reserve) = lane.reserve() else { return };
     let now = lane.shared.moment();
-    reserve.keep_period(&baseline.resets_by_hand);
+    reserve.keep_period(&baseline.periods);
     if !written.ahead.is_empty() {
         let names = limit_set.applied.iter().map(|limit| &limit.name);
         telemetry::reserve_tokens(ReserveFlow::Debited, names.zip(written.ahead.iter().copied()));
@@ -140,12 +140,16 @@ pub(super) fn fill_up(lane: &Lane, limit_set: &LimitSet, image: &Image, written:
     reserve.observe(&left(limit_set, image, written.now), now, &lane.shared.random);
 }
 
-/// Returns true if a quota is restored so soon that nothing is debited ahead at `now` (epoch ms): a lot would live on
-/// after it, by a clock that may be wrong.
+/// Returns true if a limit changes so soon that nothing is debited ahead at `now` (epoch ms): a lot would live on after
+/// it, by a clock that may be wrong. A session may end and begin anew in every moment that others know of.
 pub(super) fn ends_soon(lane: &Lane, limit_set: &LimitSet, now: i64) -> bool {
     const CLOCKS_MS: i64 = 1_000;
     let life = i64::try_from(lane.shared.options.longest_reserve_life.as_millis()).unwrap_or(i64::MAX);
-    limit_set.restored_in(now).is_some_and(|left| left < life.saturating_add(CLOCKS_MS))
+    let mut kinds = limit_set.applied.iter().map(|limit| &limit.kind);
+    kinds.any(|kind| {
+        let left = kind.next_boundary(now).map(|boundary| boundary.saturating_sub(now));
+        kind.is_session() || left.is_some_and(|left| left < life.saturating_add(CLOCKS_MS))
+    })
 }
 
 /// Counts what adjustments took from balances that did not have it.
@@ -180,7 +184,7 @@ pub(super) fn opening(
                 // Unknown shards may hold all of it.
                 let Some(siblings) = siblings else { return 0 };
                 let granted = grant::siblings(siblings.iter().map(|(shard, image)| (*shard, image)), name, kind, now);
-                return grant::unclaimed(lane.key.shard, kind.share(shards).ceiling(), &granted);
+                return grant::unclaimed(lane.key.shard, kind.share(shards).at(now).ceiling(), &granted);
             }
             let Some(image) = first.as_deref() else { return 0 };
             image.limit(name.as_str()).map_or(0, |stored| further_balance(image, stored, kind, shards, now))
