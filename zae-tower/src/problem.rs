@@ -46,6 +46,8 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 ///   "limits": [{"policy": "tpm", "available": 120, "requested": 2000, "capacity": 10000, "retry-after-ms": 11204}]
 /// }
 /// ```
+///
+/// A limit that is a quota has `resets-in-ms` too: the time until all of it is there again.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub struct Problem {
@@ -141,6 +143,9 @@ struct Violation<'a> {
     available: u64,
     requested: u64,
     capacity: u64,
+    /// Until a quota is restored; rates have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resets_in_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
 }
@@ -172,6 +177,7 @@ impl<'a> Draft<'a> {
             available: violation.remaining(),
             requested: violation.requested,
             capacity: violation.capacity,
+            resets_in_ms: violation.restored_in.map(millis_up),
             retry_after_ms: waits.then(|| millis_up(violation.retry_after)),
         });
         let body = Body {
@@ -321,6 +327,17 @@ mod tests {
             })
         );
         assert!(problem.body().starts_with(b"{\"type\":"), "people read the type first");
+    }
+
+    #[test]
+    fn a_quota_says_when_it_is_restored() {
+        let wait = Duration::from_millis(7_200_000);
+        let day = Standing { restored_in: Some(wait), ..violation("day", 0, 1, wait) };
+        let problem = exceeded_now(&[day], wait);
+        assert_eq!(problem.headers()["retry-after"], "7200");
+        let body = json_of(&problem);
+        assert_eq!(body["limits"][0]["resets-in-ms"], 7_200_000);
+        assert_eq!(body["limits"][0]["retry-after-ms"], 7_200_000);
     }
 
     #[test]

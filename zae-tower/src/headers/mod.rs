@@ -85,6 +85,10 @@ impl HeaderDialect {
         if self == Self::Off {
             return;
         }
+        // Only the bucket knows the end of a session.
+        if lease.left(|mut limits| Iterator::any(&mut limits, |(limit, _)| limit.session().is_some())) {
+            return self.write(headers, lease.statuses(), None);
+        }
         lease.left(|limits| {
             let hard = limits.filter(|(limit, _)| !limit.is_soft());
             let standings: Standings<'_> = hard.map(Standing::granted).collect();

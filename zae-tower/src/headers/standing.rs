@@ -40,11 +40,14 @@ pub(crate) struct Standing<'a> {
 
 impl<'a> From<&'a LimitStatus> for Standing<'a> {
     fn from(status: &'a LimitStatus) -> Self {
+        let known = Self::granted((&status.limit, status.available));
+        let until = |resets_at: SystemTime| resets_at.duration_since(SystemTime::now()).ok();
         Self {
             requested: status.requested,
             exceeded: status.exceeded,
             retry_after: status.retry_after,
-            ..Self::granted((&status.limit, status.available))
+            restored_in: status.resets_at.and_then(until).or(known.restored_in),
+            ..known
         }
     }
 }
