@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use zae_limiter::{Limit, Limits};
+use zae_limiter::{Limit, LimitSchedule, Limits};
 
 use super::{
     CliError,
@@ -80,9 +80,11 @@ fn seconds(period: &str) -> Option<u64> {
 
 /// Formats a limit for display: `tpm: 10,000/min (burst: 15,000)`.
 ///
-/// Formats a quota as `day: 100 quota (resets "0 0 * * *" UTC)`.
+/// Of a quota: `day: 100 quota (resets "0 0 * * *" UTC)`, or `chat: 50 quota (resets 5h after first use)`.
 pub(crate) fn shown(limit: &Limit) -> String {
-    if let Some(resets) = limit.reset_schedule() {
+    let resets = limit.reset_schedule();
+    let session = limit.session().map(|length| format!("{} after first use", in_units(length)));
+    if let Some(resets) = resets.or(session) {
         let soft = if limit.is_soft() { " (soft)" } else { "" };
         return format!("{}: {} quota (resets {resets}){soft}", limit.name(), count(limit.capacity()));
     }
@@ -94,6 +96,14 @@ pub(crate) fn shown(limit: &Limit) -> String {
     let rate = per_period(limit.refill_amount(), limit.refill_period());
     let soft = if limit.is_soft() { " (soft)" } else { "" };
     format!("{}: {rate}{burst}{soft}", limit.name())
+}
+
+/// A length of time in the largest unit that it is a multiple of: `5h`.
+fn in_units(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let units = [("d", 86_400), ("h", 3_600), ("min", 60)];
+    let unit = units.into_iter().find(|(_, unit)| seconds.is_multiple_of(*unit));
+    unit.map_or_else(|| format!("{seconds}s"), |(name, unit)| format!("{}{name}", seconds / unit))
 }
 
 /// Formats a limit's refill: `10,000/min`. The unit is the largest of which the period is a multiple.
@@ -131,6 +141,12 @@ impl<S: Serialize> Report for LimitList<S> {
         self.settings.page(page);
         for limit in &self.limits {
             page.line(format!("  {}", shown(limit)));
+            for (index, line) in limit.schedule().into_iter().flat_map(LimitSchedule::lines).enumerate() {
+                if index == 0 {
+                    page.line("    Schedule:");
+                }
+                page.line(format!("      {line}"));
+            }
         }
         for note in &self.notes {
             let note = page.paint(Tone::Dim, note);

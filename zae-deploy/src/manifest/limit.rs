@@ -1,16 +1,26 @@
-//! Reading the limits of one level: rates and quotas.
+//! Reading the limits of one level: rates, quotas, and schedules of their parameters.
 
 use std::time::Duration;
 
-use zae_limiter::{Limit, LimitName, Limits, ValidationError};
+use zae_limiter::{Limit, LimitName, LimitSchedule, Limits, Parameters, ValidationError};
 
 use super::{
-    node::{Node, Value, whole},
+    node::{Entry, Node, Value, whole},
     read::{Key, Path, Reader, Spelling},
 };
 
-const LIMIT: &[Key] = &[Key::Capacity, Key::RefillAmount, Key::RefillPeriod, Key::Burst, Key::Soft, Key::ResetSchedule];
+const LIMIT: &[Key] = &[
+    Key::Capacity,
+    Key::RefillAmount,
+    Key::RefillPeriod,
+    Key::Burst,
+    Key::Soft,
+    Key::Schedule,
+    Key::ResetSchedule,
+    Key::ResetAfterSeconds,
+];
 const RESET: &[Key] = &[Key::Cron, Key::Tz];
+const ENTRY: &[Key] = &[Key::Cron, Key::Tz, Key::Scale, Key::Capacity, Key::RefillAmount, Key::RefillPeriodSeconds];
 /// The zone of instants that name none.
 const DEFAULT_ZONE: &str = "UTC";
 
@@ -20,26 +30,46 @@ struct DeclaredLimit {
     refill: u64,
     period: Duration,
     soft: bool,
-    /// The instants at which it is restored; empty for a rate.
-    resets: Vec<Reset>,
+    /// The instants at which it is restored; empty where none are.
+    resets: Vec<Instant>,
+    /// The length of a window, in seconds.
+    session: Option<u64>,
+    /// Other parameters at certain times.
+    schedule: Vec<(Instant, EntryChange)>,
 }
 
-/// An instant at which a quota is restored.
+/// A cron expression with its zone.
 #[derive(Clone, PartialEq, Eq)]
-struct Reset {
+struct Instant {
     cron: String,
     zone: String,
 }
 
+/// The change of an entry of a schedule.
+enum EntryChange {
+    Scale(f64),
+    Replace(Parameters),
+}
+
 impl DeclaredLimit {
     fn limit(self, name: LimitName) -> Result<Limit, ValidationError> {
-        let limit = match self.resets.first() {
-            None => Limit::per(name, self.refill, self.period)?.with_burst(self.capacity)?,
-            Some(first) => {
-                let quota = Limit::quota(name, self.capacity).refill_period(self.period).zone(first.zone.as_str());
+        let mut quota = Limit::quota(name.clone(), self.capacity).refill_period(self.period);
+        let mut limit = match (self.session, self.resets.first()) {
+            (Some(seconds), _) => quota.session(Duration::from_secs(seconds)).build()?,
+            (None, Some(first)) => {
+                quota = quota.zone(first.zone.as_str());
                 self.resets.iter().fold(quota, |quota, reset| quota.every(reset.cron.as_str())).build()?
             }
+            (None, None) => Limit::per(name, self.refill, self.period)?.with_burst(self.capacity)?,
         };
+        if let Some((first, _)) = self.schedule.first() {
+            let schedule = LimitSchedule::builder().zone(first.zone.as_str());
+            let schedule = self.schedule.iter().fold(schedule, |schedule, (instant, change)| match change {
+                EntryChange::Scale(factor) => schedule.scale(instant.cron.as_str(), *factor),
+                EntryChange::Replace(parameters) => schedule.replace(instant.cron.as_str(), *parameters),
+            });
+            limit = limit.scheduled(schedule.build()?)?;
+        }
         Ok(if self.soft { limit.soft() } else { limit })
     }
 }
@@ -71,7 +101,7 @@ impl Reader {
     fn limit(&mut self, node: &Node, path: &Path<'_>) -> Option<DeclaredLimit> {
         let problems = self.problems.len();
         let [mut capacity, mut refill, mut period, mut burst] = [None; 4];
-        let (mut soft, mut resets) = (None, Vec::new());
+        let (mut soft, mut session, mut resets, mut schedule) = (None, None, Vec::new(), Vec::new());
         if !matches!(node.value, Value::Map(_) | Value::Null) {
             let key = Key::Capacity.spelled(self.spelling);
             let found = node.value.kind();
@@ -81,8 +111,11 @@ impl Reader {
         for (key, entry) in self.known(node, path, LIMIT) {
             let path = path.at(&entry.key);
             match key {
+                Key::RefillAmount | Key::RefillPeriod | Key::Burst if self.is_left_empty(&entry.value) => {}
                 Key::Soft => soft = self.flag(&entry.value, &path),
                 Key::ResetSchedule => resets = self.resets(&entry.value, &path),
+                Key::ResetAfterSeconds => session = self.session(&entry.value, &path),
+                Key::Schedule => schedule = self.schedule(&entry.value, &path),
                 Key::RefillAmount => refill = self.refill(&entry.value, &path),
                 Key::RefillPeriod => {
                     period = self.number(&entry.value, &path, zae_limiter::MAX_PERIOD.as_secs());
@@ -99,15 +132,23 @@ impl Reader {
             self.problem(node.place, path, format!("needs `{key}`, the most tokens that the bucket holds"));
             return None;
         };
-        let refill_key = Key::RefillAmount.spelled(self.spelling);
-        let resets_key = Key::ResetSchedule.spelled(self.spelling);
-        if refill == Some(0) && resets.is_empty() {
-            let message = format!("`{refill_key}: 0` gains nothing: add a `{resets_key}`, or make it at least 1");
-            self.problem(node.place, path, message);
-            return None;
-        }
-        if refill.is_some_and(|refill| refill > 0) && !resets.is_empty() {
-            let message = format!("is restored by `{resets_key}`, so that it gains nothing: leave `{refill_key}` out");
+        let [refill_key, resets_key, session_key] =
+            [Key::RefillAmount, Key::ResetSchedule, Key::ResetAfterSeconds].map(|key| key.spelled(self.spelling));
+        let quota_key = if session.is_some() { session_key } else { resets_key };
+        let is_quota = session.is_some() || !resets.is_empty();
+        let contradiction = match refill {
+            _ if session.is_some() && !resets.is_empty() => {
+                Some(format!("is restored by `{resets_key}` or by `{session_key}`, and not by both"))
+            }
+            Some(0) if !is_quota => {
+                Some(format!("`{refill_key}: 0` gains nothing: add a `{resets_key}`, or make it at least 1"))
+            }
+            Some(1..) if is_quota => {
+                Some(format!("is restored by `{quota_key}`, so that it gains nothing: leave `{refill_key}` out"))
+            }
+            _ => None,
+        };
+        if let Some(message) = contradiction {
             self.problem(node.place, path, message);
             return None;
         }
@@ -119,48 +160,144 @@ impl Reader {
             period: Duration::from_secs(period.unwrap_or(60)),
             soft: soft.unwrap_or(false),
             resets,
+            session,
+            schedule,
         })
     }
 
-    /// A list of cron expressions, all in one zone; empty where it is nothing, or a problem.
-    fn resets(&mut self, node: &Node, path: &Path<'_>) -> Vec<Reset> {
-        let items = match &node.value {
-            Value::List(items) => items,
-            Value::Null => return Vec::new(),
-            // CloudFormation makes text of nothing.
-            Value::Text(text) if text.is_empty() && self.spelling == Spelling::Camel => return Vec::new(),
-            other => {
-                let (cron, found) = (Key::Cron.spelled(self.spelling), other.kind());
-                let message = format!("must be a list like `[{{ {cron}: \"0 0 1 * *\" }}]`, this is {found}");
-                self.problem(node.place, path, message);
-                return Vec::new();
-            }
-        };
-        let mut resets: Vec<Reset> = Vec::new();
-        for (index, item) in items.iter().enumerate() {
+    /// The length of a window, in seconds.
+    fn session(&mut self, node: &Node, path: &Path<'_>) -> Option<u64> {
+        if self.is_nothing(node) { None } else { self.number(node, path, zae_limiter::MAX_SESSION.as_secs()) }
+    }
+
+    /// Returns true if a value is left out.
+    fn is_nothing(&self, node: &Node) -> bool {
+        matches!(node.value, Value::Null) || self.is_left_empty(node)
+    }
+
+    /// Returns true if a value is the empty text that CloudFormation makes of one that is left out.
+    fn is_left_empty(&self, node: &Node) -> bool {
+        matches!(&node.value, Value::Text(text) if text.is_empty() && self.spelling == Spelling::Camel)
+    }
+
+    /// The items of a list; none where it is nothing, or a problem.
+    fn list<'n>(&mut self, node: &'n Node, path: &Path<'_>) -> &'n [Node] {
+        if let Value::List(items) = &node.value {
+            return items;
+        }
+        if !self.is_nothing(node) {
+            let (cron, found) = (Key::Cron.spelled(self.spelling), node.value.kind());
+            let message = format!("must be a list like `[{{ {cron}: \"0 0 1 * *\" }}]`, this is {found}");
+            self.problem(node.place, path, message);
+        }
+        &[]
+    }
+
+    /// A list of cron expressions, all in one zone.
+    fn resets(&mut self, node: &Node, path: &Path<'_>) -> Vec<Instant> {
+        let mut resets: Vec<Instant> = Vec::new();
+        for (index, item) in self.list(node, path).iter().enumerate() {
             let index = index.to_string();
             let path = path.at(&index);
-            let (mut cron, mut zone) = (None, None);
             let known = self.known(item, &path, RESET);
-            for (key, entry) in known {
-                let path = path.at(&entry.key);
-                let text = self.text(&entry.value, &path);
-                *(if key == Key::Cron { &mut cron } else { &mut zone }) = text;
-            }
-            let Some(cron) = cron else {
-                let key = Key::Cron.spelled(self.spelling);
-                self.problem(item.place, &path, format!("needs `{key}`, such as \"0 0 1 * *\" for every month"));
-                continue;
-            };
-            let reset = Reset { cron, zone: zone.unwrap_or_else(|| DEFAULT_ZONE.to_owned()) };
-            if let Some(first) = resets.first().filter(|first| first.zone != reset.zone) {
-                let message =
-                    format!("is in time zone {}, the first one in {}: they share one", reset.zone, first.zone);
-                self.problem(item.place, &path, message);
-            }
-            resets.push(reset);
+            resets.extend(self.instant(&known, item, &path, resets.first()));
         }
         resets
+    }
+
+    /// The entries of a schedule, all in one zone.
+    fn schedule(&mut self, node: &Node, path: &Path<'_>) -> Vec<(Instant, EntryChange)> {
+        let mut entries: Vec<(Instant, EntryChange)> = Vec::new();
+        for (index, item) in self.list(node, path).iter().enumerate() {
+            let index = index.to_string();
+            let path = path.at(&index);
+            let known = self.known(item, &path, ENTRY);
+            let change = self.change(&known, item, &path);
+            let instant = self.instant(&known, item, &path, entries.first().map(|(first, _)| first));
+            entries.extend(instant.zip(change));
+        }
+        entries
+    }
+
+    /// The cron expression and the zone of an item; the zone has to be that of the first.
+    fn instant(
+        &mut self,
+        known: &[(Key, &Entry)],
+        item: &Node,
+        path: &Path<'_>,
+        first: Option<&Instant>,
+    ) -> Option<Instant> {
+        let (mut cron, mut zone) = (None, None);
+        for (key, entry) in known {
+            match key {
+                Key::Cron => cron = self.text(&entry.value, &path.at(&entry.key)),
+                Key::Tz => zone = self.text(&entry.value, &path.at(&entry.key)),
+                _ => {}
+            }
+        }
+        let Some(cron) = cron else {
+            let key = Key::Cron.spelled(self.spelling);
+            self.problem(item.place, path, format!("needs `{key}`, such as \"0 0 1 * *\" for every month"));
+            return None;
+        };
+        let instant = Instant { cron, zone: zone.unwrap_or_else(|| DEFAULT_ZONE.to_owned()) };
+        if let Some(first) = first.filter(|first| first.zone != instant.zone) {
+            let message = format!("is in time zone {}, the first one in {}: they share one", instant.zone, first.zone);
+            self.problem(item.place, path, message);
+        }
+        Some(instant)
+    }
+
+    /// The change of an entry: a factor, or other parameters.
+    fn change(&mut self, known: &[(Key, &Entry)], item: &Node, path: &Path<'_>) -> Option<EntryChange> {
+        let (mut scale, mut parameters) = (None, Parameters::default());
+        for (key, entry) in known {
+            let path = path.at(&entry.key);
+            match key {
+                _ if self.is_nothing(&entry.value) => {}
+                Key::Scale => scale = self.factor(&entry.value, &path),
+                Key::Capacity => {
+                    let tokens = self.number(&entry.value, &path, zae_limiter::MAX_TOKENS);
+                    parameters = tokens.map_or(parameters, |tokens| parameters.capacity(tokens));
+                }
+                Key::RefillAmount => {
+                    let tokens = self.number(&entry.value, &path, zae_limiter::MAX_TOKENS);
+                    parameters = tokens.map_or(parameters, |tokens| parameters.refill_amount(tokens));
+                }
+                Key::RefillPeriodSeconds => {
+                    let seconds = self.number(&entry.value, &path, zae_limiter::MAX_PERIOD.as_secs());
+                    let period = seconds.map(Duration::from_secs);
+                    parameters = period.map_or(parameters, |period| parameters.refill_period(period));
+                }
+                _ => {}
+            }
+        }
+        match scale {
+            Some(factor) if parameters == Parameters::default() => Some(EntryChange::Scale(factor)),
+            None if parameters != Parameters::default() => Some(EntryChange::Replace(parameters)),
+            _ => {
+                let [scale, capacity, refill] =
+                    [Key::Scale, Key::Capacity, Key::RefillAmount].map(|key| key.spelled(self.spelling));
+                let message = format!("needs either `{scale}` or other values, such as `{capacity}` or `{refill}`");
+                self.problem(item.place, path, message);
+                None
+            }
+        }
+    }
+
+    /// A factor, which the limit checks.
+    fn factor(&mut self, node: &Node, path: &Path<'_>) -> Option<f64> {
+        let number = match &node.value {
+            Value::Whole(number) => Some(*number as f64),
+            Value::Number(text) => text.parse().ok(),
+            Value::Text(text) if self.spelling == Spelling::Camel => text.parse().ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            let found = node.value.kind();
+            self.problem(node.place, path, format!("must be a number, such as 0.5, this is {found}"));
+        }
+        number
     }
 
     /// Text that is not empty; `None` where it is nothing, or a problem.

@@ -67,19 +67,20 @@ fn limits(limits: &Limits) -> Value {
         if limit.is_soft() {
             declared["soft"] = true.into();
         }
-        if let Some(resets) = resets(limit) {
-            declared["reset_schedule"] = resets;
+        for (name, value) in over_time(limit) {
+            declared[name] = value;
         }
         (limit.name().to_string(), declared)
     };
     Value::Object(limits.iter().map(entry).collect())
 }
 
-/// The instants at which a quota is restored, as a list of cron expressions with their time zone; `None` for a rate.
-pub(super) fn resets(limit: &Limit) -> Option<Value> {
+/// The keys of a limit that are about time: `schedule`, `reset_schedule` and `reset_after_seconds`, where it has them.
+pub(super) fn over_time(limit: &Limit) -> impl Iterator<Item = (&'static str, Value)> {
     // Text and numbers are always written.
     let mut limit = serde_json::to_value(limit).unwrap_or_default();
-    limit.as_object_mut()?.remove("reset_schedule")
+    let names = ["schedule", "reset_schedule", "reset_after_seconds"];
+    names.into_iter().filter_map(move |name| Some((name, limit.as_object_mut()?.remove(name)?)))
 }
 
 pub(super) fn hash(manifest: &Manifest) -> String {

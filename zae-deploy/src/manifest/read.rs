@@ -37,8 +37,12 @@ pub(super) enum Key {
     Burst,
     Soft,
     ResetSchedule,
+    ResetAfterSeconds,
+    Schedule,
     Cron,
     Tz,
+    Scale,
+    RefillPeriodSeconds,
     /// A key that CloudFormation and the resource's own addressing need beside the manifest.
     Envelope(&'static str),
 }
@@ -71,6 +75,10 @@ impl Key {
             Self::Burst => ("burst", "Burst"),
             Self::Soft => ("soft", "Soft"),
             Self::ResetSchedule => ("reset_schedule", "ResetSchedule"),
+            Self::ResetAfterSeconds => ("reset_after_seconds", "ResetAfterSeconds"),
+            Self::Schedule => ("schedule", "Schedule"),
+            Self::Scale => ("scale", "Scale"),
+            Self::RefillPeriodSeconds => ("refill_period_seconds", "RefillPeriodSeconds"),
             Self::Cron => ("cron", "Cron"),
             Self::Tz => ("tz", "Tz"),
             Self::Envelope(name) => (name, name),

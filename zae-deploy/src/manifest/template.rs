@@ -7,7 +7,7 @@ use zae_limiter::{Limits, NamespaceName, StackName, StoredPolicy, access::Cascad
 
 use super::{
     Manifest, Section,
-    normal::{disabled, resets},
+    normal::{disabled, over_time},
 };
 
 /// A template with one `Custom::ZaeLimiterLimits` resource, whose provisioner is the one of `stack`.
@@ -83,14 +83,34 @@ fn write_limits(line: &mut impl FnMut(usize, String), depth: usize, limits: &Lim
         if limit.is_soft() {
             line(depth + 2, "Soft: true".to_owned());
         }
-        for (index, reset) in resets(limit).as_ref().and_then(Value::as_array).into_iter().flatten().enumerate() {
-            if index == 0 {
-                line(depth + 2, "ResetSchedule:".to_owned());
+        for (name, value) in over_time(limit) {
+            match value.as_array() {
+                Some(entries) => {
+                    line(depth + 2, format!("{}:", camel(name)));
+                    entries.iter().for_each(|entry| write_entry(line, depth + 3, entry));
+                }
+                None => line(depth + 2, format!("{}: {value}", camel(name))),
             }
-            line(depth + 3, format!("- Cron: {}", reset["cron"]));
-            line(depth + 3, format!("  Tz: {}", reset["tz"]));
         }
     }
+}
+
+/// One entry of a schedule.
+fn write_entry(line: &mut impl FnMut(usize, String), depth: usize, entry: &Value) {
+    let values = ENTRY.into_iter().filter_map(|name| Some((name, entry.get(name)?)));
+    for (index, (name, value)) in values.enumerate() {
+        let sign = if index == 0 { "-" } else { " " };
+        line(depth, format!("{sign} {}: {value}", camel(name)));
+    }
+}
+
+/// The values of an entry, in the order in which they are written.
+const ENTRY: [&str; 6] = ["cron", "tz", "scale", "capacity", "refill_amount", "refill_period_seconds"];
+
+/// A key as properties spell it.
+fn camel(name: &str) -> String {
+    let capital = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
+    name.split('_').map(capital).collect()
 }
 
 /// Text as YAML reads it back as text: quoted where a reader of YAML 1.1 might see something else in it.

@@ -69,6 +69,17 @@ impl Report for Buckets {
     }
 }
 
+/// Words a limit's refill; a quota has none.
+fn refill(limit: &BucketLimit) -> String {
+    match limit.resets_at_ms {
+        Some(at) => {
+            jiff::Timestamp::from_millisecond(at).map_or_else(|_| "quota".to_owned(), |at| format!("resets {at}"))
+        }
+        None if limit.refill_amount == 0 => "resets after first use".to_owned(),
+        None => per_period(limit.refill_amount, limit.refill_period),
+    }
+}
+
 fn row(bucket: &BucketState, limit: &BucketLimit) -> [Cell; 8] {
     let used = 100.0 - limit.available as f64 / limit.capacity.max(1) as f64 * 100.0;
     let tone = match used {
@@ -83,7 +94,7 @@ fn row(bucket: &BucketState, limit: &BucketLimit) -> [Cell; 8] {
         Cell::new(count(limit.available)).tone(tone),
         count(limit.capacity).into(),
         Cell::new(format!("{used:.0} %")).tone(tone),
-        per_period(limit.refill_amount, limit.refill_period).into(),
+        refill(limit).into(),
         count(limit.consumed).into(),
         if bucket.shard_count > 1 { shards.tone(Tone::Warn) } else { shards },
     ]

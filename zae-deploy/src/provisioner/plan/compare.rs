@@ -95,6 +95,13 @@ fn differences(from: &Content, to: &Content) -> Vec<Difference> {
         compare(format!("{name}.soft"), soft(&from), soft(&to));
         let resets = |limit: &Option<Limit>| limit.as_ref().and_then(Limit::reset_schedule);
         compare(format!("{name}.reset_schedule"), resets(&from), resets(&to));
+        let session = |limit: &Option<Limit>| limit.as_ref()?.session().map(|length| length.as_secs().to_string());
+        compare(format!("{name}.reset_after_seconds"), session(&from), session(&to));
+        let schedule = |limit: &Option<Limit>| {
+            let schedule = limit.as_ref()?.schedule()?;
+            Some(schedule.lines().collect::<Vec<_>>().join("; "))
+        };
+        compare(format!("{name}.schedule"), schedule(&from), schedule(&to));
     }
     found
 }

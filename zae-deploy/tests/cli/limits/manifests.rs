@@ -182,13 +182,15 @@ fn the_schema_knows_every_key_and_no_other() {
     };
     assert_eq!(keys("/properties"), ["entities", "namespace", "resources", "system"]);
     assert_eq!(keys("/properties/system/properties"), ["limits", "on_unavailable"]);
-    assert_eq!(
-        keys("/$defs/limit/properties"),
-        ["burst", "capacity", "refill_amount", "refill_period", "reset_schedule", "soft"]
-    );
+    let over_time = ["reset_after_seconds", "reset_schedule", "schedule", "soft"];
+    let known = [&["burst", "capacity", "refill_amount", "refill_period"][..], &over_time].concat();
+    assert_eq!(keys("/$defs/limit/properties"), known);
+    let entry = "/$defs/limit/properties/schedule/items";
+    let changes = ["capacity", "cron", "refill_amount", "refill_period_seconds", "scale", "tz"];
+    assert_eq!(keys(&format!("{entry}/properties")), changes);
     let reset = "/$defs/limit/properties/reset_schedule/items";
     assert_eq!(keys(&format!("{reset}/properties")), ["cron", "tz"]);
-    for closed in ["", "/properties/system", "/$defs/limited", "/$defs/limit", reset] {
+    for closed in ["", "/properties/system", "/$defs/limited", "/$defs/limit", reset, entry] {
         assert_eq!(schema.pointer(&format!("{closed}/additionalProperties")), Some(&json!(false)), "{closed}");
     }
     assert_eq!(schema.pointer("/$defs/limit/properties/capacity/maximum"), Some(&json!(zae_limiter::MAX_TOKENS)));
@@ -253,4 +255,105 @@ fn a_quota_is_declared_in_a_file_and_in_a_template() {
     } } } });
     let read = Manifest::from_properties(&properties).unwrap().system.unwrap().limits.unwrap();
     assert_eq!(read.get("day"), limits.get("day"));
+}
+
+#[test]
+fn sessions_and_schedules_are_declared_in_a_file_and_in_a_template() {
+    let text = "system: {limits: {chat: {capacity: 45, reset_after_seconds: 18000}, rpm: {capacity: 100, schedule: [\
+                {cron: '* 9-17 * * MON-FRI', tz: Europe/Berlin, scale: 0.5}, {cron: '* 0-5 * * *', tz: Europe/Berlin, \
+                capacity: 500, refill_amount: 400, refill_period_seconds: 30}]}}}";
+    let manifest = Manifest::from_yaml(text).unwrap();
+    let limits = manifest.system.clone().unwrap().limits.unwrap();
+    assert_eq!(limits.get("chat").unwrap().session(), Some(std::time::Duration::from_secs(18_000)));
+    let lines: Vec<_> = limits.get("rpm").unwrap().schedule().unwrap().lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "\"* 9-17 * * MON-FRI\" Europe/Berlin  → scale 50%",
+            "\"* 0-5 * * *\" Europe/Berlin  → capacity 500, refill_amount 400, refill_period_seconds 30",
+        ]
+    );
+    let normal = manifest.to_json();
+    assert_eq!(normal["system"]["limits"]["chat"]["reset_after_seconds"], json!(18_000));
+    let office = json!({ "cron": "* 9-17 * * MON-FRI", "tz": "Europe/Berlin", "scale": 0.5 });
+    assert_eq!(normal["system"]["limits"]["rpm"]["schedule"][0], office);
+    assert_eq!(Manifest::from_json(&normal).unwrap(), manifest);
+    let template = template(&manifest, &StackName::new("limiter").unwrap(), &default());
+    for line in ["            ResetAfterSeconds: 18000\n", "                Scale: 0.5\n", "RefillPeriodSeconds: 30\n"]
+    {
+        assert!(template.contains(line), "{line}: {template}");
+    }
+    let properties = json!({ "System": { "Limits": {
+        "chat": { "Capacity": "45", "ResetAfterSeconds": "18000", "Schedule": "", "ResetSchedule": "" },
+        "rpm": { "Capacity": "100", "ResetAfterSeconds": "", "Schedule": [
+            { "Cron": "* 9-17 * * MON-FRI", "Tz": "Europe/Berlin", "Scale": "0.5", "Capacity": "" },
+            {
+                "Cron": "* 0-5 * * *", "Tz": "Europe/Berlin", "Capacity": "500", "RefillAmount": "400",
+                "RefillPeriodSeconds": "30",
+            },
+        ] },
+    } } });
+    assert_eq!(Manifest::from_properties(&properties).unwrap().system.unwrap().limits.unwrap(), limits);
+}
+
+/// A limit of a manifest means what the published package says; where we differ, we refuse more, and say why.
+#[test]
+fn limits_of_a_manifest_are_those_of_the_package() {
+    let vectors: Value = serde_json::from_str(include_str!("../../vectors/limits-manifest.json")).unwrap();
+    let mut read = 0;
+    for vector in vectors["vectors"].as_array().unwrap().iter().filter(|vector| vector["fn"] == "limit") {
+        let document = json!({ "system": { "limits": { "x": vector["input"] } } });
+        let ours = Manifest::from_json(&document);
+        let stricter = |input: &Value| {
+            // A fraction of a token, an amount beyond the largest, and a schedule in two zones.
+            input["capacity"].as_u64().is_none_or(|capacity| capacity > zae_limiter::MAX_TOKENS)
+                || input["schedule"].as_array().is_some_and(|entries| entries.len() > 1)
+        };
+        match vector.get("expected") {
+            Some(expected) if !stricter(&vector["input"]) => {
+                let normal = ours.unwrap_or_else(|error| panic!("{vector}: {error}")).to_json();
+                let mut declared = normal["system"]["limits"]["x"].clone();
+                if let Some(entries) = declared.get_mut("schedule").and_then(Value::as_array_mut) {
+                    // A factor of two is 2 or 2.0.
+                    for scale in entries.iter_mut().filter_map(|entry| entry.get_mut("scale")) {
+                        *scale = json!(scale.as_f64().unwrap() as u64);
+                    }
+                }
+                assert_eq!(&declared, expected, "{vector}");
+                read += 1;
+            }
+            _ => assert!(ours.is_err(), "{vector}"),
+        }
+    }
+    assert_eq!(read, 13);
+}
+
+/// Properties that CloudFormation hands over mean what the package takes them for. An unknown key is a mistake here and
+/// dropped there, and a whole number may have a point here.
+#[test]
+fn properties_of_limits_are_those_of_the_package() {
+    let vectors: Value = serde_json::from_str(include_str!("../../vectors/limits-manifest.json")).unwrap();
+    let mut read = 0;
+    for vector in vectors["vectors"].as_array().unwrap().iter().filter(|vector| vector["fn"] == "cfn_properties") {
+        let text = vector["input"].to_string();
+        let ours = Manifest::from_properties(&vector["input"]);
+        if text.contains("Bogus") {
+            assert!(ours.is_err(), "{vector}");
+            continue;
+        }
+        if text.contains("10.0") {
+            assert!(ours.is_ok(), "{vector}");
+            continue;
+        }
+        match vector.get("expected") {
+            Some(expected) => match Manifest::from_json(expected) {
+                Ok(expected) => assert_eq!(ours.unwrap(), expected, "{vector}"),
+                // The system has no policy of cascading: the package says so when it checks what it has read.
+                Err(_) => assert!(ours.is_err(), "{vector}"),
+            },
+            None => assert!(ours.is_err(), "{vector}"),
+        }
+        read += 1;
+    }
+    assert_eq!(read, 10);
 }
