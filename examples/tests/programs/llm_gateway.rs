@@ -1,6 +1,9 @@
 //! The gateway as a newcomer runs it, without a model of their own and with one.
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    process::Stdio,
+    time::{Duration, SystemTime},
+};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -9,6 +12,7 @@ use tokio::{
     process::{Child, ChildStdout, Command},
     sync::Mutex,
 };
+use zae_axum::Limit;
 
 struct Gateway {
     address: String,
@@ -18,11 +22,16 @@ struct Gateway {
 }
 
 async fn start(upstream: Option<&str>) -> Gateway {
+    start_with(upstream, &[]).await
+}
+
+async fn start_with(upstream: Option<&str>, settings: &[(&str, &str)]) -> Gateway {
     let mut command = Command::new(env!("CARGO_BIN_EXE_llm_gateway"));
     command.env("ZAE_LISTEN", "127.0.0.1:0").env("GATEWAY_KEYS", "alice=sk-alice,bob=sk-bob");
     for unset in ["ZAEL_STACK", "OPENAI_BASE_URL", "OPENAI_API_KEY"] {
         command.env_remove(unset);
     }
+    command.envs(settings.iter().copied());
     if let Some(upstream) = upstream {
         // Another gateway is model enough.
         command.env("OPENAI_BASE_URL", format!("http://{upstream}/v1")).env("OPENAI_API_KEY", "sk-bob");
@@ -81,6 +90,22 @@ impl Gateway {
         let (status, head, body) = self.call(key, "GET /usage", "").await;
         assert_eq!(status, 200, "{head}");
         serde_json::from_str::<Value>(&body).unwrap()["left"][model]["tpm"].as_i64().unwrap()
+    }
+
+    /// Waits until `key` has `micros` millionths of a dollar left for `model`.
+    async fn budget_is(&self, key: &str, model: &str, micros: i64) {
+        let settled = async {
+            loop {
+                let (_, _, body) = self.call(key, "GET /usage", "").await;
+                let left =
+                    serde_json::from_str::<Value>(&body).unwrap()["left"][model]["microdollars"].as_i64().unwrap();
+                if left == micros {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), settled).await.expect("it is settled");
     }
 
     /// Waits until `key` has at least `tokens` left, as settlements are written a moment after the answer. Estimates of
@@ -148,4 +173,40 @@ async fn calls_go_to_the_model_that_is_set() {
     assert_eq!(model.left("sk-alice", "gpt-5").await, 2_000, "the call went there with the gateway's own key");
     let (status, ..) = gateway.call("sk-alice", "POST /v1/unknown", "{}").await;
     assert_eq!(status, 404);
+}
+
+/// A thousandth of a dollar is enough for two calls of $0.000402 of which the estimates fit, and the third waits for
+/// the next month in Berlin.
+#[tokio::test]
+async fn a_month_s_budget_is_reserved_by_estimates_settled_exactly_and_refuses_until_the_month_is_over() {
+    let zone = "Europe/Berlin";
+    let gateway = start_with(None, &[("GATEWAY_BUDGET", "0.001"), ("GATEWAY_ZONE", zone)]).await;
+    let month = Limit::quota("usd", 1).monthly().zone(zone).build().unwrap();
+    for spent in [402, 804] {
+        let (status, head, _) = gateway.chat("sk-alice", &request("gpt-5", 40, false)).await;
+        assert_eq!(status, 200, "{head}");
+        gateway.budget_is("sk-alice", "gpt-5", 1_000 - spent).await;
+    }
+    let left_of_month = || {
+        let now = SystemTime::now();
+        month.next_reset(now).unwrap().duration_since(now).unwrap().as_secs()
+    };
+    let (status, head, body) = gateway.chat("sk-alice", &request("gpt-5", 40, false)).await;
+    let wait = left_of_month();
+    assert_eq!(status, 429, "{head}");
+    assert!(body.contains("\"violated-policies\":[\"microdollars\"]"), "{body}");
+    let number = |after: &str| {
+        let (_, rest) = head.split_once(after).unwrap_or_else(|| panic!("{after} in {head}"));
+        rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse::<u64>().unwrap()
+    };
+    // The whole seconds until then, rounded up; a few may pass between the two looks at the clock.
+    let retry_after = number("retry-after: ");
+    assert!((wait..=wait + 5).contains(&retry_after), "{retry_after}, and {wait} are left of the month");
+    let reset = number("\"microdollars\";r=196;t=");
+    assert!((wait..=wait + 5).contains(&reset), "{reset}, and {wait} are left of the month");
+    // The budgets of others, and of other models, are theirs.
+    for (key, model) in [("sk-bob", "gpt-5"), ("sk-alice", "gpt-5-mini")] {
+        let (status, head, _) = gateway.chat(key, &request(model, 40, false)).await;
+        assert_eq!(status, 200, "{head}");
+    }
 }

@@ -1,5 +1,5 @@
-//! A gateway to a language model that limits each key by requests and tokens: an estimate is taken before the call, and
-//! settled with what the model reports, streamed or not.
+//! A gateway to a language model that limits each key by requests, tokens and a month's dollars: an estimate is taken
+//! before the call, and settled with what the model reports, streamed or not.
 //!
 //! Without settings it needs nothing: a model that makes up answers is built in, buckets are kept in this process, and
 //! two keys are known.
@@ -8,6 +8,8 @@
 //! |---|---|
 //! | `OPENAI_BASE_URL`, `OPENAI_API_KEY` | the real model, as `https://api.openai.com/v1`, and the key to use there |
 //! | `GATEWAY_KEYS` | who may ask: `alice=sk-alice,bob=sk-bob` if it is not set |
+//! | `GATEWAY_BUDGET` | the dollars that each key may spend on each model in a month; 20 if it is not set |
+//! | `GATEWAY_ZONE` | the time zone in which months begin, such as `Europe/Berlin`; UTC if it is not set |
 //! | `ZAE_PRICES` | a price book that `zae-deploy prices` writes, read again each minute; a few prices are built in |
 //! | `ZAEL_STACK` | a stack in AWS to keep the buckets in, shared by all gateways |
 //! | `ZAE_LISTEN` | the address, `127.0.0.1:3000` if it is not set |
@@ -52,8 +54,8 @@ const REQUESTS_PER_MINUTE: u64 = 20;
 const TOKENS_PER_MINUTE: u64 = 2_000;
 /// The output that a request without a bound of its own is taken to have.
 const TYPICAL_OUTPUT: u64 = 300;
-/// A key's budget for each model, in millionths of a dollar.
-const MICRODOLLARS_PER_MINUTE: u64 = 100_000;
+/// A key's budget for each model and month, in dollars.
+const DOLLARS_PER_MONTH: f64 = 20.0;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -178,7 +180,7 @@ async fn seed(repository: &Repository) -> Result<Limits, Box<dyn Error>> {
     let ours = Limits::new([
         Limit::per_minute("rpm", REQUESTS_PER_MINUTE)?,
         Limit::per_minute("tpm", TOKENS_PER_MINUTE)?,
-        Limit::per_minute(MICRODOLLARS, MICRODOLLARS_PER_MINUTE)?,
+        budget()?,
     ])?;
     let mut first = None;
     for model in resources() {
@@ -193,6 +195,17 @@ async fn seed(repository: &Repository) -> Result<Limits, Box<dyn Error>> {
         first.get_or_insert(limits);
     }
     Ok(first.unwrap_or(ours))
+}
+
+/// A month's budget, in millionths of a dollar: what a call is estimated to cost is taken before it, and what it did
+/// cost is settled to the millionth.
+fn budget() -> Result<Limit, Box<dyn Error>> {
+    let dollars = match env::var("GATEWAY_BUDGET") {
+        Ok(text) => text.parse().map_err(|_| format!("GATEWAY_BUDGET is {text:?}, which is no number of dollars"))?,
+        Err(_) => DOLLARS_PER_MONTH,
+    };
+    let zone = env::var("GATEWAY_ZONE").unwrap_or_else(|_| "UTC".to_owned());
+    Ok(Limit::quota(MICRODOLLARS, (dollars * 1e6) as u64).monthly().zone(zone).build()?)
 }
 
 fn resources() -> impl Iterator<Item = &'static str> {
