@@ -146,6 +146,7 @@ pub use model::{
     pause::Pause,
     quota::QuotaBuilder,
     reserve::Reserve,
+    shards::Shards,
     status::{LimitStatus, OnUnavailable, StoredPolicy},
     unsettled::Unsettled,
 };

@@ -13,14 +13,14 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 use zae_limiter::{
-    AcquireError, Clock, Cost, EntityId, RateLimiter, Reserve, ResourceName, ValidationError,
+    AcquireError, Clock, Cost, EntityId, RateLimiter, Reserve, ResourceName, Shards, ValidationError,
     sim::{self, Answering, Fault, ItemKey, Names, Request},
 };
 
 use crate::{
     dice::Dice,
     schedule::Limit,
-    table::{Table, key_of, load::Partition},
+    table::{Table, key_of, load::Partition, number},
     world::{EPOCH, limit_name, limits},
 };
 
@@ -68,6 +68,11 @@ pub struct Figures {
     pub item_writes_per_second_max: u64,
     /// Throttled writes per second.
     pub throttled_per_second: f64,
+    /// Number of items that the bucket has at the end.
+    pub items: usize,
+    /// The part of what the limit permits in all of the time that was taken from the bucket. Never more than 1 where
+    /// the bucket is not full again.
+    pub taken_of_permitted: f64,
 }
 
 #[derive(Debug, Default)]
@@ -108,24 +113,33 @@ impl Store {
 
     fn answer(&mut self, request: &Request) -> Result<sim::Answer, Fault> {
         let now = self.now();
-        let key = match request {
-            Request::Put { item, .. } => key_of(item),
-            Request::Update { key, .. } => Some(key.clone()),
-            _ => None,
-        };
-        if let Some(key) = key {
-            let counts = now >= self.half_ms;
-            if !self.partitions.entry(key.clone()).or_default().takes(UNITS, now) {
-                self.counts.throttled += u64::from(counts);
-                let code = "ProvisionedThroughputExceededException".to_owned();
-                return Err(Fault::Throttled { code, message: "KeyRangeThroughputExceeded".to_owned() });
-            }
-            self.counts.writes += u64::from(counts);
+        let keys = written(request);
+        let units = if matches!(request, Request::Transact { .. }) { 2 * UNITS } else { UNITS };
+        let counts = now >= self.half_ms;
+        let is_hot = |key: &ItemKey| !self.partitions.get(key).copied().unwrap_or_default().takes(units, now);
+        if keys.iter().any(is_hot) {
+            self.counts.throttled += u64::from(counts);
+            let code = "ProvisionedThroughputExceededException".to_owned();
+            return Err(Fault::Throttled { code, message: "TableWriteKeyRangeThroughputExceeded".to_owned() });
+        }
+        for key in keys {
+            self.partitions.entry(key.clone()).or_default().takes(units, now);
+            self.counts.writes += if counts { units } else { 0 };
             if counts {
-                *self.counts.by_second.entry((key, now / 1_000)).or_default() += 1;
+                *self.counts.by_second.entry((key, now / 1_000)).or_default() += units;
             }
         }
         self.table.apply(request, now, 0).map(|outcome| outcome.answer).map_err(|_| Fault::Failed)
+    }
+}
+
+/// Returns the items that a request writes.
+fn written(request: &Request) -> Vec<ItemKey> {
+    match request {
+        Request::Put { item, .. } => key_of(item).into_iter().collect(),
+        Request::Update { key, .. } => vec![key.clone()],
+        Request::Transact { parts } => parts.iter().flat_map(written).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -193,7 +207,7 @@ impl Fleet {
             let clock: Arc<dyn Clock> = Arc::new(FleetClock(started));
             let reserve = if self.reserve { Reserve::All } else { Reserve::Off };
             let builder = RateLimiter::builder(names.repository(Arc::new(way.clone()), clock));
-            let builder = builder.reserve(reserve).longest_reserve_life(LONGEST_RESERVE);
+            let builder = builder.reserve(reserve).longest_reserve_life(LONGEST_RESERVE).shards(Shards::OnDemand);
             let limiter = sim::build(builder, dice.bits());
             fleet.push(tokio::spawn(self.process(way.clone(), limiter, entity.clone(), resource.clone(), dice)));
         }
@@ -201,8 +215,17 @@ impl Fleet {
             // A process that panicked counts as failed from then on.
             let _ = process.await;
         }
-        let figures = self.figures(&mut way.lock().counts);
-        Ok(figures)
+        let store = &mut *way.lock();
+        let (mut items, mut taken) = (0, 0);
+        for (_, item) in store.table.items() {
+            if let Some(consumed) = number(item, &format!("b_{}_tc", limit_name(0))) {
+                (items, taken) = (items + 1, taken + consumed);
+            }
+        }
+        let limit = self.limit();
+        let permitted = limit.capacity as f64 + limit.refill as f64 * store.now() as f64 / 1_000.0;
+        let taken_of_permitted = taken as f64 / 1_000.0 / permitted;
+        Ok(Figures { items, taken_of_permitted, ..self.figures(&mut store.counts) })
     }
 
     async fn process(self, way: Way, limiter: RateLimiter, entity: EntityId, resource: ResourceName, mut dice: Dice) {
@@ -265,6 +288,7 @@ impl Fleet {
             writes_per_second: counts.writes as f64 / seconds,
             item_writes_per_second_max: counts.by_second.values().copied().max().unwrap_or(0),
             throttled_per_second: counts.throttled as f64 / seconds,
+            ..Figures::default()
         }
     }
 }

@@ -39,6 +39,8 @@ pub enum Fault {
     Refused,
     /// DynamoDB throttles the request.
     Throttled,
+    /// DynamoDB throttles the request, because one item is written too often.
+    HotItem,
     /// DynamoDB throttles the request after this many ms.
     ThrottledLate(u64),
     /// The request is delivered twice, and the second response arrives.
@@ -176,6 +178,13 @@ fn refused(status: u16, code: &str) -> HttpResponse {
     HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body))
 }
 
+fn hot_item() -> HttpResponse {
+    let body = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
+        "message":"the test's","ThrottlingReasons":[{"reason":"TableWriteKeyRangeThroughputExceeded",
+        "resource":"arn:aws:dynamodb:us-east-1:123456789012:table/limiter"}]}"#;
+    HttpResponse::new(StatusCode::try_from(400).unwrap(), SdkBody::from(body))
+}
+
 /// A body that never yields anything.
 struct Never;
 
@@ -222,6 +231,7 @@ impl Wire {
                     return Ok(refused(400, "ThrottlingException"));
                 }
                 Fault::Throttled => return Ok(refused(400, "ThrottlingException")),
+                Fault::HotItem => return Ok(hot_item()),
                 Fault::Conflict if operation == "TransactWriteItems" => {
                     return Ok(refused(400, "TransactionCanceledException"));
                 }

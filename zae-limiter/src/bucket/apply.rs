@@ -79,6 +79,7 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
     item.ttl = write.set_ttl.unwrap_or(item.ttl);
     item.watch = write.set_watch.unwrap_or(item.watch);
     item.shared_until = write.set_shared.or(item.shared_until);
+    item.shard_count = write.set_shards.or(item.shard_count);
     match write.expect_valid {
         Validity::Expired(_) => item.valid_until = None,
         Validity::Renewed { until, .. } => item.valid_until = until,

@@ -152,7 +152,7 @@ fn filled(mut write: BucketWrite, image: &Image, goal: &Goal<'_>, shards: u32) -
     write.set_refill?;
     write.expect_refill = None;
     // A neighbour may have renewed it since: no reason to be lost.
-    write.set_ttl = goal.ttl.renewed(image.ttl, full, goal.now, Renewal::Lazy);
+    write.set_ttl = goal.ttl.of_shards(shards).renewed(image.ttl, full, goal.now, Renewal::Lazy);
     Some(write)
 }
 

@@ -1,6 +1,6 @@
 //! Identifies one bucket item.
 //!
-//! Shards of a bucket are items of their own with their own lanes; every acquire starts from shard 0.
+//! Shards of a bucket are items of their own with their own lanes; shard 0 counts them.
 
 use std::{
     fmt,

@@ -38,6 +38,15 @@ pub(crate) enum Lifetime {
 }
 
 impl Lifetime {
+    /// The lifetime of one of `shards` shards: all are kept until they are folded, since a bucket whose first shard is
+    /// gone begins anew while others still grant.
+    pub(crate) fn of_shards(self, shards: u32) -> Self {
+        match self {
+            Self::Idle { .. } if shards > 1 => Self::Unlimited,
+            other => other,
+        }
+    }
+
     /// The `ttl` (epoch s) of an item whose limits are all full in `full` ms from `now` (epoch ms); `None` for ever.
     pub(crate) fn end(self, full: i64, now: i64) -> Option<i64> {
         let Self::Idle { seconds, multiplier } = self else { return None };

@@ -62,6 +62,7 @@
 //! | [`peaks`] | What is the most that the bucket held since an instant? |
 //! | [`bet`] | Which write takes them from a bucket that many others write, so that no image is ever new? |
 //! | [`opening`] | What does a new bucket, or a further shard, start with? |
+//! | [`split`] | Which writes spread a bucket over twice as many shards? |
 //! | [`lifetime`] | How long must the item be kept so that its loss grants nothing? |
 //! | [`incarnation`] | Which creation of the bucket does a refund belong to? |
 //! | [`watch`] | What if a clock was wrong and `rf` lies far ahead? |
@@ -106,6 +107,9 @@ mod samples;
 pub(crate) mod schedule;
 pub(crate) mod scheduled;
 pub(crate) mod soft;
+pub(crate) mod split;
+#[cfg(test)]
+mod split_tests;
 pub(crate) mod stamp;
 #[cfg(test)]
 mod vectors;

@@ -108,7 +108,7 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
     let set_refill = (moving && goal.now > image.refill_at(goal.now)).then_some(goal.now);
     let full = parts.iter().map(|part| part.full_in(instant)).max().unwrap_or(0);
     let renewal = if moving { Renewal::Eager } else { Renewal::Lazy };
-    let set_ttl = goal.ttl.renewed(image.ttl, full, goal.now, renewal);
+    let set_ttl = goal.ttl.of_shards(shards).renewed(image.ttl, full, goal.now, renewal);
     let ttl = set_ttl.unwrap_or(image.ttl);
     let in_debt = parts.iter().any(|part| part.left() < 0);
     let kept = set_ttl.is_none() && in_debt && ttl.is_some();
@@ -138,6 +138,7 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
         refund: None,
         ladder: None,
         set_shared: None,
+        set_shards: None,
         set_owner: owner(image, goal),
     }
 }
@@ -188,6 +189,7 @@ pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite
         refund: None,
         ladder: None,
         set_shared: None,
+        set_shards: None,
     })
 }
 

@@ -74,6 +74,8 @@ pub(crate) struct BucketWrite {
     pub(crate) ladder: Option<Ladder>,
     /// Until when the bucket counts as shared, in epoch ms.
     pub(crate) set_shared: Option<i64>,
+    /// The new number of shards.
+    pub(crate) set_shards: Option<u32>,
 }
 
 impl BucketWrite {

@@ -263,6 +263,8 @@ pub struct StoreError {
     pub(crate) code: Option<ServiceMessage>,
     /// Tells if there was a response.
     pub(crate) heard: Heard,
+    /// True if DynamoDB takes no more writes of this item, or of those beside it, for now.
+    pub(crate) is_of_key_range: bool,
     /// The SDK's error, or the text of an error of our own.
     pub(crate) source: BoxError,
 }
@@ -314,7 +316,7 @@ pub enum StoreErrorKind {
 impl StoreError {
     /// Creates an error from DynamoDB's response.
     pub(crate) fn new(operation: &'static str, kind: StoreErrorKind, source: impl Into<BoxError>) -> Self {
-        Self { operation, kind, code: None, heard: Heard::Answer, source: source.into() }
+        Self { operation, kind, code: None, heard: Heard::Answer, is_of_key_range: false, source: source.into() }
     }
 
     /// Creates the error of a call without a response in time; it may have had its effect.
@@ -326,6 +328,11 @@ impl StoreError {
     /// Returns true if the call certainly had no effect, because it never left this process.
     pub(crate) fn was_never_sent(&self) -> bool {
         matches!(self.kind, StoreErrorKind::NotSent | StoreErrorKind::NotConnected)
+    }
+
+    /// Returns true if the write was throttled because one item, or those beside it, are written too often.
+    pub(crate) fn is_of_key_range(&self) -> bool {
+        self.kind == StoreErrorKind::NotApplied && self.is_of_key_range
     }
 
     /// Creates the error of a write that was never sent.

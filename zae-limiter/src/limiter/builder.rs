@@ -7,7 +7,11 @@
 //! Building neither connects nor spawns anything. It records the current runtime ([`HomeRuntime`]) and wraps the
 //! repository's clock to limit its deviation from DynamoDB's ([`StoreClock`]).
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tokio_util::task::TaskTracker;
 
@@ -25,7 +29,7 @@ use crate::{
         },
         telemetry,
     },
-    model::{limit::Limits, reserve::Reserve, status::OnUnavailable, unsettled::Unsettled},
+    model::{limit::Limits, reserve::Reserve, shards::Shards, status::OnUnavailable, unsettled::Unsettled},
     random::Random,
     repository::Repository,
 };
@@ -71,6 +75,8 @@ pub struct RateLimiterBuilder {
     reserve_life: Duration,
     /// See [`longest_reserve_life`](Self::longest_reserve_life).
     longest_reserve_life: Option<Duration>,
+    /// Tells if a bucket that is written too often is split.
+    shards: Shards,
     /// The policy that overrides the stored one.
     on_unavailable: Option<OnUnavailable>,
     /// Limits that apply if none are stored.
@@ -103,6 +109,7 @@ impl RateLimiterBuilder {
             reserve: Reserve::Off,
             reserve_life: DEFAULT_RESERVE_LIFE,
             longest_reserve_life: None,
+            shards: Shards::default(),
             on_unavailable: None,
             default_limits: None,
             random: Random::default(),
@@ -199,6 +206,13 @@ impl RateLimiterBuilder {
         self
     }
 
+    /// Sets what becomes of a bucket that is asked more often than one DynamoDB item can be written. Default:
+    /// [`Shards::Never`].
+    pub fn shards(mut self, shards: Shards) -> Self {
+        self.shards = shards;
+        self
+    }
+
     /// Sets the lowest level of limits: they apply to entities and resources for which the table stores none at any of
     /// its four levels. They are not written to the table; their buckets get a lifetime, like buckets of stored
     /// defaults.
@@ -237,6 +251,7 @@ impl RateLimiterBuilder {
             longest_reserve_life: self.longest_reserve_life.unwrap_or_default().max(self.reserve_life),
             max_waiting: self.max_waiting,
             max_lanes: self.max_lanes,
+            shards: self.shards,
         };
         let front = Front::new(self.max_lanes, self.random.bits());
         let shared = Arc::new(Context {
@@ -255,6 +270,7 @@ impl RateLimiterBuilder {
             home: HomeRuntime::here(),
             random: self.random,
             hand_over: self.hand_over,
+            seat: OnceLock::new(),
             stranded: Stranded::default(),
         });
         let inner = Inner {

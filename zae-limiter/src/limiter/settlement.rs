@@ -34,7 +34,7 @@ use crate::{
 /// }
 /// ```
 pub struct Settlement {
-    /// The lanes that have not answered yet; at most two.
+    /// The lanes that have not answered yet: one for each bucket, and each shard where several were taken from.
     booked: Vec<(Arc<Lane>, Booked)>,
     /// True once the lanes were asked to write immediately.
     asked: bool,

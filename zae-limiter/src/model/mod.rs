@@ -39,6 +39,7 @@ pub(crate) mod quota;
 pub(crate) mod reserve;
 #[allow(dead_code, reason = "parameter schedules and sessions are evaluated, but no limit uses them yet")]
 pub(crate) mod schedule;
+pub(crate) mod shards;
 pub(crate) mod status;
 pub(crate) mod unsettled;
 pub(crate) mod usage;

@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     Repository,
-    capacity::{self, Shards},
+    capacity::{self, ShardImages},
 };
 use crate::{
     bucket::{
@@ -136,7 +136,7 @@ fn state(
     items: &BTreeMap<u32, Item>,
     now: i64,
 ) -> Result<Option<BucketState>, RepositoryError> {
-    let mut shards = Shards::new();
+    let mut shards = ShardImages::new();
     let mut unsupported = None;
     for (shard, item) in items {
         match bucket::decode_shown(item) {

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// One entity's shards, by index.
-pub(super) type Shards = BTreeMap<u32, Image>;
+pub(super) type ShardImages = BTreeMap<u32, Image>;
 
 impl Repository {
     /// Returns what all entities with a bucket for `resource` have left of `limit` at this moment, refills included.
@@ -56,7 +56,7 @@ impl Repository {
     ) -> Result<ResourceCapacity, RepositoryError> {
         let (resource, limit) = (&resource.into_name()?, &limit.into_name()?);
         let mut unsupported = Vec::new();
-        let mut shards: BTreeMap<EntityId, Shards> = BTreeMap::new();
+        let mut shards: BTreeMap<EntityId, ShardImages> = BTreeMap::new();
         for item in self.resource_buckets(resource).await? {
             let Some((entity, shard)) = address(&item) else { continue };
             match bucket::decode_shown(&item) {
@@ -122,7 +122,7 @@ fn address(item: &Item) -> Option<(EntityId, u32)> {
 }
 
 /// Returns what is left of `limit` in the shards of one entity's bucket; `None` when they do not have that limit.
-pub(super) fn left(entity_id: EntityId, shards: &Shards, limit: &LimitName, now: i64) -> Option<EntityCapacity> {
+pub(super) fn left(entity_id: EntityId, shards: &ShardImages, limit: &LimitName, now: i64) -> Option<EntityCapacity> {
     // Shard 0 is the authority on count and parameters; it may be missing when its time is over first.
     let authority = shards.get(&0).or_else(|| shards.values().next())?;
     let count = authority.shards();

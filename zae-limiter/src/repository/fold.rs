@@ -1,22 +1,25 @@
 //! Making one bucket of a sharded one.
 //!
-//! Shards go first, each in a write that tells what it held in that very moment; then what they held is given to shard
-//! 0, together with the count of one, in a write on the condition that shard 0 was not refilled since it was read.
-//! Until then capacity and refill stay divided. So nothing is granted twice: what an interruption loses is tokens,
-//! which refill.
+//! One transaction removes all further shards, each as it was read, gives shard 0 what they held, and sets the count to
+//! one. So nothing is granted twice and nothing is lost, and a process that remembers an old count finds its shard
+//! gone: it creates none that shard 0 does not count. Where neighbours have written in between, all is read again.
 //!
 //! In numbers: four shards of 25 hold 25, 10, 0 and −5 tokens; capacity 100. The further three are removed, with 5 in
 //! sum. Shard 0 is given 5, its count becomes one, and with 30 of 100 tokens it refills at the whole rate. A debt moves
-//! along, so nobody is rid of one by folding. If the process ends after removing, 5 tokens are lost until refill
-//! replaces them.
+//! along, so nobody is rid of one by folding.
 //!
-//! Giving first and removing then would grant them twice if it ended in between.
+//! Old clients of the reference make more shards than a transaction has room for. Then shards go first, each in a write
+//! that tells what it held in that very moment, and what they held is given afterwards: an interruption loses tokens,
+//! which refill, and grants none twice.
 //!
 //! A quota of 100 is folded likewise. A shard that has not begun the running period yet counts with its share of it,
 //! what was topped up is summed, and one grant is left, which no shards share. What an interruption loses of a quota
 //! comes back with its next period.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use super::Repository;
 use crate::{
@@ -31,29 +34,33 @@ use crate::{
         bucket::FoldedBucket,
         name::{EntityId, IntoName, LimitName, ResourceName},
     },
-    store::{ConditionalWrite, Consistency},
+    store::{Committed, ConditionalWrite, Consistency, TransactPart},
     wire::{
-        bucket,
-        expression::Key,
+        Item, bucket,
+        expression::{Expression, Key},
         fold::{self, QuotaFold, Share},
         keys,
     },
 };
 
-/// Number of tries to update shard 0 under contention.
+/// Number of tries under contention.
 const TRIES: u32 = 50;
+/// The longest pause between two tries, in ms.
+const PAUSE_MS: u64 = 20;
+/// The largest number of shards that one transaction folds.
+const MOST_AT_ONCE: u32 = 64;
 
 impl Repository {
-    /// Makes one bucket of one that reference clients have sharded, with what its shards held, and removes their items;
-    /// also those that an earlier call or a change of the count has left behind. `None` when there is no bucket.
+    /// Makes one bucket of a sharded one, with what its shards held, and removes their items; also those that an
+    /// earlier call or a change of the count has left behind. `None` when there is no bucket.
     ///
-    /// Best done while little uses the bucket: refunds of leases that hold tokens of a removed shard are lost, and a
-    /// process that still has an older picture of the bucket may, once, create a further shard again, with no more than
-    /// that picture shows beyond shard 0's own share. An aggregator of the reference may shard the bucket again. Net
-    /// consumption (`tc`) of removed shards is not carried over: it was counted as usage already.
+    /// Best done while little uses the bucket: it is one transaction, which has to find no neighbour's write in
+    /// between, and refunds of leases that hold tokens of a removed shard are lost. Limiters split the bucket again if
+    /// DynamoDB throttles it ([`Shards`](crate::Shards)), and so may an aggregator of the reference. Net consumption
+    /// (`tc`) of removed shards is not carried over: it was counted as usage already.
     ///
-    /// Not cancel safe, but repeatable: an interrupted call may lose tokens, which refill, and the next one completes
-    /// it.
+    /// All or nothing, also if it is interrupted; of more than 64 shards, which only old clients make, an interrupted
+    /// call may lose tokens, which refill, and the next one completes it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -80,20 +87,72 @@ impl Repository {
     ) -> Result<Option<FoldedBucket>, RepositoryError> {
         let (entity, resource) = (&entity.into_name()?, &resource.into_name()?);
         let first = self.shard_key(entity, resource, 0);
-        let others = self.bucket_keys(entity, format!("BUCKET#{resource}#")).await?;
-        let others: Vec<Key> = others.into_iter().filter(|key| *key != first).collect();
-        for (_, item) in self.store().batch_get(&others, Consistency::Strong).await? {
-            bucket::decode_plain(&item)?;
+        let listed = self.bucket_keys(entity, format!("BUCKET#{resource}#")).await?;
+        let listed: Vec<Key> = listed.into_iter().filter(|key| *key != first).collect();
+        for _ in 0..TRIES {
+            let Some(image) = self.shard(&first).await? else {
+                // Shard 0 has lapsed: the bucket starts again, and what is left must not be taken for a part of it.
+                self.store().batch_delete(&listed).await?;
+                return Ok(None);
+            };
+            // The list is of an index, and may miss the latest.
+            let mut others: Vec<Key> = (1..image.shards().min(MOST_AT_ONCE + 1))
+                .map(|shard| self.shard_key(entity, resource, shard))
+                .collect();
+            others.extend(listed.iter().filter(|key| !others.contains(key)).cloned().collect::<Vec<_>>());
+            let found = self.store().batch_get(&others, Consistency::Strong).await?;
+            for item in found.values() {
+                bucket::decode_plain(item)?;
+            }
+            if image.shards() > MOST_AT_ONCE {
+                return self.in_steps(&first, &image, &others).await.map(Some);
+            }
+            if let Some(folded) = self.at_once(&first, &image, &others, &found).await? {
+                return Ok(Some(folded));
+            }
+            tokio::time::sleep(Duration::from_millis(rand::random_range(1..=PAUSE_MS))).await;
         }
-        let Some(image) = self.shard(&first).await? else {
-            // Shard 0 has lapsed: the bucket starts again, and what is left of it must not be taken for a part of it.
-            self.store().batch_delete(&others).await?;
+        Err(contended())
+    }
+
+    /// Folds in one transaction; `None` where neighbours have written since all was read.
+    async fn at_once(
+        &self,
+        first: &Key,
+        image: &Image,
+        others: &[Key],
+        found: &HashMap<Key, Item>,
+    ) -> Result<Option<FoldedBucket>, RepositoryError> {
+        let now = self.now_ms();
+        let (mut moved, mut parts, mut strangers) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for key in others {
+            let counts = keys::parse_bucket_pk(&key.pk).is_some_and(|address| address.shard < image.shards());
+            let shard = found.get(key).map(bucket::decode_plain).transpose()?.flatten();
+            match (&shard, found.contains_key(key)) {
+                (_, true) if !counts => strangers.push(key.clone()),
+                (_, true) => parts.push(TransactPart::Delete(key.clone(), fold::encode_unchanged(shard.as_ref()))),
+                (_, false) if counts => parts.push(TransactPart::Check(key.clone(), fold::encode_unchanged(None))),
+                (_, false) => {}
+            }
+            if let Some(shard) = shard.filter(|_| counts) {
+                add_levels(&mut moved, &shard, image, now);
+            }
+        }
+        let (change, available) = self.whole(image, &moved, now);
+        parts.push(TransactPart::Update(first.clone(), change));
+        if self.store().transact(&parts).await? != Committed::Done {
             return Ok(None);
-        };
-        let shards_before = image.shards();
-        let (items_removed, moved) = self.take_shards(&others, &image).await?;
-        let available = self.give(&first, moved).await?;
-        Ok(Some(FoldedBucket { shards_before, items_removed, available }))
+        }
+        self.store().batch_delete(&strangers).await?;
+        let items_removed = u64::try_from(found.len()).unwrap_or(u64::MAX);
+        Ok(Some(FoldedBucket { shards_before: image.shards(), items_removed, available }))
+    }
+
+    /// Folds more shards than a transaction has room for.
+    async fn in_steps(&self, first: &Key, image: &Image, others: &[Key]) -> Result<FoldedBucket, RepositoryError> {
+        let (items_removed, moved) = self.take_shards(others, image).await?;
+        let available = self.give(first, moved).await?;
+        Ok(FoldedBucket { shards_before: image.shards(), items_removed, available })
     }
 
     /// The `ttl` of a bucket that is full in `full` ms, where the one that it has would end before.
@@ -126,10 +185,7 @@ impl Repository {
             let counts = keys::parse_bucket_pk(&key.pk).is_some_and(|address| address.shard < first.shards());
             let image = if counts { bucket::decode_plain(&item)? } else { None };
             let Some(image) = image else { continue };
-            for (name, held) in levels(&image, first, self.now_ms()) {
-                let sum: &mut Held = moved.entry(name).or_default();
-                sum.add(held);
-            }
+            add_levels(&mut moved, &image, first, self.now_ms());
         }
         Ok((removed, moved))
     }
@@ -142,40 +198,60 @@ impl Repository {
     ) -> Result<BTreeMap<LimitName, i64>, RepositoryError> {
         for _ in 0..TRIES {
             let Some(image) = self.shard(key).await? else { return Ok(BTreeMap::new()) };
-            let now = self.now_ms();
-            let own = levels(&image, &image, now);
-            let mut shares: Vec<Share<'_>> = Vec::new();
-            let (mut available, mut full) = (BTreeMap::new(), 0);
-            for limit in &image.limits {
-                let (Some(stored), Some(whole)) = (limit.tokens, limit.kind()) else { continue };
-                let mut held = own.get(&limit.name).copied().unwrap_or_default();
-                if !whole.is_quota() {
-                    // When the reference splits a bucket, shard 0 keeps all it had; that is more than its share, and
-                    // still its own.
-                    held.tokens = held.tokens.max(stored);
-                }
-                held.add(moved.get(&limit.name).copied().unwrap_or_default());
-                let tokens = held.tokens.min(whole.at(now).ceiling().saturating_add(held.topped_up));
-                let quota = whole.is_quota().then_some(QuotaFold {
-                    topped_up: held.topped_up,
-                    resets_by_hand: held.resets_by_hand,
-                    window: held.window,
-                });
-                full = full.max(Balance::opening(tokens, &whole, now).full_in(0));
-                let gain = tokens.saturating_sub(stored);
-                let boundary = next_boundary(&whole, held.window, now);
-                shares.push(Share { name: &limit.name, stored, gain, quota, boundary });
-                available.insert(limit.name.clone(), tokens.div_euclid(MILLI));
-            }
-            if self.store().update(key, fold::encode(&image, &shares, self.longer(&image, full, now), now)).await?
-                == ConditionalWrite::Done
-            {
+            let (change, available) = self.whole(&image, &moved, self.now_ms());
+            if self.store().update(key, change).await? == ConditionalWrite::Done {
                 return Ok(available);
             }
         }
-        let source = "others keep changing this bucket; try again when it is less used";
-        Err(StoreError::new("UpdateItem", StoreErrorKind::NotApplied, source).into())
+        Err(contended())
     }
+
+    /// The change that makes shard 0 the whole bucket, with what the others held, and its balances in tokens.
+    fn whole(
+        &self,
+        image: &Image,
+        moved: &BTreeMap<LimitName, Held>,
+        now: i64,
+    ) -> (Expression, BTreeMap<LimitName, i64>) {
+        let own = levels(image, image, now);
+        let mut shares: Vec<Share<'_>> = Vec::new();
+        let (mut available, mut full) = (BTreeMap::new(), 0);
+        for limit in &image.limits {
+            let (Some(stored), Some(whole)) = (limit.tokens, limit.kind()) else { continue };
+            let mut held = own.get(&limit.name).copied().unwrap_or_default();
+            if !whole.is_quota() {
+                // When the reference splits a bucket, shard 0 keeps all it had; that is more than its share, and still
+                // its own.
+                held.tokens = held.tokens.max(stored);
+            }
+            held.add(moved.get(&limit.name).copied().unwrap_or_default());
+            let tokens = held.tokens.min(whole.at(now).ceiling().saturating_add(held.topped_up));
+            let quota = whole.is_quota().then_some(QuotaFold {
+                topped_up: held.topped_up,
+                resets_by_hand: held.resets_by_hand,
+                window: held.window,
+            });
+            full = full.max(Balance::opening(tokens, &whole, now).full_in(0));
+            let gain = tokens.saturating_sub(stored);
+            let boundary = next_boundary(&whole, held.window, now);
+            shares.push(Share { name: &limit.name, stored, gain, quota, boundary });
+            available.insert(limit.name.clone(), tokens.div_euclid(MILLI));
+        }
+        (fold::encode(image, &shares, self.longer(image, full, now), now), available)
+    }
+}
+
+/// Adds what a shard holds to `moved`.
+fn add_levels(moved: &mut BTreeMap<LimitName, Held>, shard: &Image, first: &Image, now: i64) {
+    for (name, held) in levels(shard, first, now) {
+        moved.entry(name).or_default().add(held);
+    }
+}
+
+/// The error of a fold that neighbours were faster than each time.
+fn contended() -> RepositoryError {
+    let source = "others keep changing this bucket; try again when it is less used";
+    StoreError::new("TransactWriteItems", StoreErrorKind::NotApplied, source).into()
 }
 
 /// The first instant after `now` at which something about a limit changes by itself, in epoch ms; 0 where the next use

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`WriteOutcome::Done`] | answers those it served, and remembers the image |
 //! | [`WriteOutcome::Lost`] | plans again; `None` means that there is no bucket, so it creates one |
+//! | [`WriteOutcome::Moved`] | looks again how many shards the bucket has |
 //! | [`WriteOutcome::NotApplied`] | keeps asks and settlements for a later write |
 //! | [`WriteOutcome::Failed`] | decides by the error whether the write counts as done |
 //!
@@ -36,7 +37,7 @@ use crate::{
 };
 
 /// Also true for the skeleton that a Python client's adjustment of a deleted bucket leaves.
-const IS_NO_BUCKET: &str = "attribute_not_exists(rf)";
+pub(super) const IS_NO_BUCKET: &str = "attribute_not_exists(rf)";
 
 /// A write and its cost.
 #[derive(Debug)]
@@ -55,6 +56,8 @@ pub(crate) enum WriteOutcome {
     Done(Image),
     /// A condition did not hold; contains the current item, `None` if there is no bucket.
     Lost(Option<Image>),
+    /// It was to create a shard that the bucket does not have (any more).
+    Moved,
     /// It certainly had no effect and may be retried.
     NotApplied(StoreError),
     /// It failed, possibly with an effect; it must not be repeated.

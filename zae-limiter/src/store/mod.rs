@@ -7,6 +7,7 @@
 //! | file | calls | repeated by |
 //! |---|---|---|
 //! | [`bucket`] | UpdateItem and PutItem of the acquire path | nobody below the engine |
+//! | [`shards`] | TransactWriteItems of splits and further shards | the caller, who looks again first |
 //! | `read` | GetItem, BatchGetItem, Query | the SDK; left-over keys here |
 //! | `write` | conditional writes, batches of deletions, transactions | the SDK; conflicts here |
 //! | `admin` | CreateTable, DeleteTable, DescribeTable | the SDK |
@@ -39,6 +40,7 @@ pub(crate) mod bucket;
 #[cfg(feature = "sim")]
 pub(crate) mod model;
 mod read;
+pub(crate) mod shards;
 mod write;
 
 use aws_sdk_dynamodb::{
@@ -159,6 +161,9 @@ const NOT_APPLIED: [&str; 7] = [
     "TransactionConflictException",
     "TransactionInProgressException",
 ];
+/// The reason that DynamoDB gives (`ThrottlingReasons`) where the writes of one partition of the table are too many; an
+/// index's partition has another.
+pub(crate) const HOT_ITEM: &str = "TableWriteKeyRangeThroughputExceeded";
 /// Error codes of invalid, expired or insufficient credentials.
 const DENIED: [&str; 6] = [
     "AccessDeniedException",
@@ -178,6 +183,8 @@ impl StoreError {
         let code = error
             .code()
             .map(|code| ServiceMessage { code: code.to_owned(), message: error.message().map(str::to_owned) });
+        let body = error.raw_response().and_then(|response| response.body().bytes()).unwrap_or_default();
+        let is_of_key_range = body.windows(HOT_ITEM.len()).any(|part| part == HOT_ITEM.as_bytes());
         // A failed server may already have done the work, whatever its error code.
         let server_failed = error.raw_response().is_some_and(|response| response.status().is_server_error());
         let kind = match (&error, code.as_ref().map(|said| said.code.as_str())) {
@@ -201,7 +208,7 @@ impl StoreError {
             SdkError::ServiceError(_) if code.is_some() || server_failed => Heard::Answer,
             _ => Heard::Nothing,
         };
-        Self { operation, kind, code, heard, source: BoxError::from(error) }
+        Self { operation, kind, code, heard, is_of_key_range, source: BoxError::from(error) }
     }
 }
 

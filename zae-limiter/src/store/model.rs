@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::{
     error::{Heard, RepositoryError, ServiceMessage, StoreError, StoreErrorKind},
     store::{
-        ConditionalUpdate, Consistency, Store,
+        Committed, ConditionalUpdate, Consistency, HOT_ITEM, Store, TransactPart,
         bucket::{WriteReport, done, failed, lost},
     },
     wire::{
@@ -61,6 +61,11 @@ pub enum Request {
         /// The values that placeholders stand for.
         values: HashMap<String, AttributeValue>,
     },
+    /// TransactWriteItems: all parts or none.
+    Transact {
+        /// Creations and updates; an update that changes nothing is a condition alone.
+        parts: Vec<Request>,
+    },
 }
 
 /// The answer to a request.
@@ -72,6 +77,10 @@ pub enum Answer {
     Written(Arc<HashMap<String, AttributeValue>>),
     /// The condition did not hold; contains the current item.
     Refused(Option<Arc<HashMap<String, AttributeValue>>>),
+    /// All parts of a transaction were written.
+    Committed,
+    /// None was: the conditions of the parts with these indices did not hold.
+    Cancelled(Vec<usize>),
 }
 
 /// A request's failure without a response of the service.
@@ -139,7 +148,7 @@ pub(super) async fn read(
     let request = table.call(Request::Read { keys, strong: consistency == Consistency::Strong });
     match send(store, table, request).await {
         Ok(Answer::Read(items)) => Ok(items.into_iter().map(Arc::unwrap_or_clone).collect()),
-        Ok(Answer::Written(_) | Answer::Refused(_)) => Ok(Vec::new()),
+        Ok(_) => Ok(Vec::new()),
         Err(fault) => Err(fault.error("BatchGetItem").into()),
     }
 }
@@ -149,7 +158,7 @@ pub(super) async fn write(store: &Store, table: &dyn Table, operation: &'static 
     match send(store, table, table.call(request)).await {
         Ok(Answer::Written(item)) => WriteReport { outcome: done(Some(&item)), units: 1.0 },
         Ok(Answer::Refused(item)) => lost(item.as_deref()).into(),
-        Ok(Answer::Read(_)) => lost(None).into(),
+        Ok(_) => lost(None).into(),
         Err(fault) => failed(fault.error(operation)).into(),
     }
 }
@@ -164,14 +173,37 @@ pub(super) async fn change(
     match send(store, table, table.call(request)).await {
         Ok(Answer::Written(_)) => Ok(ConditionalUpdate::Done),
         Ok(Answer::Refused(item)) => Ok(ConditionalUpdate::Refused(item.map(Arc::unwrap_or_clone))),
-        Ok(Answer::Read(_)) => Ok(ConditionalUpdate::Refused(None)),
+        Ok(_) => Ok(ConditionalUpdate::Refused(None)),
         Err(fault) => Err(fault.error(operation).into()),
+    }
+}
+
+/// Executes a transaction.
+pub(super) async fn transact(
+    store: &Store,
+    table: &dyn Table,
+    parts: &[TransactPart],
+) -> Result<Committed, RepositoryError> {
+    let request = |part: &TransactPart| match part.clone() {
+        TransactPart::Put(item, Expression { condition, .. }) => Some(Request::Put { item, condition }),
+        TransactPart::Update(key, change) | TransactPart::Check(key, change) => Some(update(key, change)),
+        TransactPart::Delete(..) => None,
+    };
+    let Some(parts) = parts.iter().map(request).collect() else {
+        return Err(Fault::Failed.error("TransactWriteItems").into());
+    };
+    match send(store, table, table.call(Request::Transact { parts })).await {
+        Ok(Answer::Committed) => Ok(Committed::Done),
+        Ok(Answer::Cancelled(refused)) => Ok(Committed::Refused(refused)),
+        Ok(_) => Ok(Committed::Refused(Vec::new())),
+        Err(fault) => Err(fault.error("TransactWriteItems").into()),
     }
 }
 
 impl Fault {
     /// Converts a fault into the error that the SDK would have produced.
     fn error(self, operation: &'static str) -> StoreError {
+        let is_of_key_range = matches!(&self, Self::Throttled { message, .. } if message.contains(HOT_ITEM));
         let (kind, code, heard) = match self {
             Self::Throttled { code, message } => {
                 (StoreErrorKind::NotApplied, Some(ServiceMessage { code, message: Some(message) }), Heard::Answer)
@@ -184,6 +216,6 @@ impl Fault {
             Self::Refused => (StoreErrorKind::NotConnected, None, Heard::Nothing),
         };
         let source = code.as_ref().map_or_else(|| "the connection failed".to_owned(), |said| said.code.clone());
-        StoreError { operation, kind, code, heard, source: source.into() }
+        StoreError { operation, kind, code, heard, is_of_key_range, source: source.into() }
     }
 }

@@ -224,37 +224,41 @@ impl Store {
     /// Takes two write units for each unit of a part. Parts are rejected together; the indices identify the conditions
     /// that did not hold, so a caller can report the reason.
     pub(crate) async fn transact(&self, parts: &[TransactPart]) -> Result<Committed, RepositoryError> {
+        let mut backoff = Backoff::new();
+        for _ in 1..CONFLICTS {
+            match self.transact_once(parts).await {
+                Err(RepositoryError::Store(error)) if error.kind == StoreErrorKind::NotApplied => backoff.pause().await,
+                answer => return answer,
+            }
+        }
+        self.transact_once(parts).await
+    }
+
+    /// Writes all parts or none, like [`transact`](Self::transact); whoever is in conflict or throttled is told.
+    pub(crate) async fn transact_once(&self, parts: &[TransactPart]) -> Result<Committed, RepositoryError> {
+        #[cfg(feature = "sim")]
+        if let Some(table) = &self.model {
+            return super::model::transact(self, &**table, parts).await;
+        }
         let items: Result<Vec<_>, _> = parts.iter().map(|part| self.part(part)).collect();
         let items = items.map_err(|error| rejected("TransactWriteItems", error))?;
-        let mut backoff = Backoff::new();
-        let mut tries = 1;
-        loop {
-            let request = self.client.transact_write_items().set_transact_items(Some(items.clone()));
-            let Err(error) = request.send().await else { return Ok(Committed::Done) };
-            let reasons: Vec<String> = match error.as_service_error() {
-                Some(service) if service.is_transaction_canceled_exception() => cancellation(service),
-                _ => return Err(self.fail("TransactWriteItems", error)),
-            };
-            let refused: Vec<usize> = reasons
-                .iter()
-                .enumerate()
-                .filter(|(_, code)| *code == "ConditionalCheckFailed")
-                .map(|(i, _)| i)
-                .collect();
-            if !refused.is_empty() {
-                return Ok(Committed::Refused(refused));
-            }
-            let passing = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
-            if !reasons.iter().any(|code| passing.contains(&code.as_str())) {
-                return Err(self.fail("TransactWriteItems", error));
-            }
-            if tries == CONFLICTS {
-                let error = StoreError::from_sdk("TransactWriteItems", error);
-                return Err(StoreError { kind: StoreErrorKind::NotApplied, ..error }.into());
-            }
-            tries += 1;
-            backoff.pause().await;
+        let request = self.client.transact_write_items().set_transact_items(Some(items));
+        let Err(error) = request.send().await else { return Ok(Committed::Done) };
+        let reasons: Vec<String> = match error.as_service_error() {
+            Some(service) if service.is_transaction_canceled_exception() => cancellation(service),
+            _ => return Err(self.fail("TransactWriteItems", error)),
+        };
+        let refused = reasons.iter().enumerate().filter(|(_, code)| *code == "ConditionalCheckFailed");
+        let refused: Vec<usize> = refused.map(|(index, _)| index).collect();
+        if !refused.is_empty() {
+            return Ok(Committed::Refused(refused));
         }
+        let passing = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+        if !reasons.iter().any(|code| passing.contains(&code.as_str())) {
+            return Err(self.fail("TransactWriteItems", error));
+        }
+        let error = StoreError::from_sdk("TransactWriteItems", error);
+        Err(StoreError { kind: StoreErrorKind::NotApplied, ..error }.into())
     }
 
     /// Converts one part to the SDK's type.

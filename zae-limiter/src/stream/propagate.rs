@@ -1,8 +1,8 @@
 //! Propagates a bucket's number of shards to its other shards.
 //!
-//! This crate never raises the number; Python clients do, on the first shard. The other shards learn it here: existing
-//! ones get the number, missing ones are created with their part of what the first holds beyond its own share, so that
-//! all together never hold more than the single bucket did.
+//! A limiter of this crate raises it in all shards at once. Python clients raise it on the first shard alone, and the
+//! others learn it here: existing ones get the number, missing ones are created with their part of what the first holds
+//! beyond its own share, so that all together never hold more than the single bucket did.
 //!
 //! For example, a bucket of capacity 100 holds 80 tokens when its number of shards is raised to 4. Shard 0 keeps its
 //! own share of 25. The other 55 are divided among the three others: each starts with 18.333 tokens, rounded down to

@@ -2,8 +2,8 @@
 //!
 //! Shard 0 is the only item that says how many shards there are. So one conditional write ends the division: the count
 //! becomes one, and with it the capacity and the refill are whole again. What the other shards held is added in the
-//! same write; before it, their items are gone already ([`Repository::fold_bucket`](crate::Repository::fold_bucket)),
-//! so at no moment do both count.
+//! same write; their items go in the same transaction, or before it
+//! ([`Repository::fold_bucket`](crate::Repository::fold_bucket)), so at no moment do both count.
 //!
 //! The write adds to the balance and does not set it, as a neighbour may take from shard 0 meanwhile. It expects that
 //! shard 0 was neither refilled nor refunded since it was read, because the gain was computed from that.
@@ -100,6 +100,18 @@ pub(crate) fn encode(image: &Image, shares: &[Share<'_>], ttl: Option<i64>, now:
     if let Some(wcu) = image.wcu {
         let name = e.name(keys::bucket_attr(WCU, "tk"));
         e.set(&name, wcu.capacity());
+    }
+    e.finish()
+}
+
+/// The condition that a further shard still is as `image` shows it; `None`: that there is no such bucket.
+pub(crate) fn encode_unchanged(image: Option<&Image>) -> Expression {
+    let mut e = ExpressionBuilder::for_limits(image.map_or(1, |image| image.limits.len()));
+    let refill = e.name(REFILL);
+    e.expect(&refill, image.map(|image| image.last_refill));
+    for limit in image.iter().flat_map(|image| &image.limits) {
+        let balance = e.name(keys::bucket_attr(limit.name.as_str(), "tk"));
+        e.expect(&balance, limit.tokens);
     }
     e.finish()
 }

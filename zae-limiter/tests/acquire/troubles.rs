@@ -2,6 +2,7 @@
 //! refunds that are delivered twice.
 
 mod over_http;
+mod splits;
 
 use std::time::Duration;
 

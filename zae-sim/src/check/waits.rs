@@ -60,7 +60,7 @@ fn is_unknowable(history: &History, ask: &Ask, window: &Window) -> bool {
         changes.iter().skip(1).any(|(at, _)| *at <= window.until && window.from <= at + HEARD_OF)
     });
     // Any of several items may be asked first.
-    let is_sharded = levels.clone().any(|level| schedule.shards(level) > 1);
+    let is_sharded = levels.clone().any(|level| history.sharded[level] > 1);
     // The store did not answer in time.
     let is_by_share = shares(history, ask) && !is_quick(history, ask);
     is_reserved || is_troubled || is_changed || is_sharded || is_by_share

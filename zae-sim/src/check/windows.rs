@@ -145,7 +145,7 @@ fn conceded(history: &History, entity: usize, index: usize, from: u64, until: u6
         change.entity == entity && change.call.is_none() && change.at <= until && change.moves.iter().any(took)
     });
     // A process that saw the first of several items before they were removed counts on its tokens, once.
-    let seen = history.removed[entity] && history.schedule.shards(entity) > 1;
+    let seen = history.removed[entity] && history.sharded[entity] > 1;
     whole(hidden) + whole(seen) + gained(&limit, flight(history, entity, index, from, until))
 }
 

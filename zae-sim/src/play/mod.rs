@@ -10,7 +10,7 @@ use aggregator::Aggregator;
 use client::{Client, Site};
 use tokio::{runtime::Builder, time::sleep};
 use zae_limiter::{
-    Clock, OnUnavailable, RateLimiter, Reserve, ResourceName, ValidationError,
+    Clock, OnUnavailable, RateLimiter, Reserve, ResourceName, Shards, ValidationError,
     sim::{self, Names},
 };
 
@@ -113,6 +113,7 @@ impl Stage {
             .deadline(Duration::from_millis(settings.deadline))
             .flush_delay(Duration::from_millis(settings.flush))
             .max_lanes(LANES)
+            .shards(Shards::OnDemand)
             .reserve(reserve);
         let builder = match settings.policy {
             Policy::Block => builder,

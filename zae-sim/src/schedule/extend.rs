@@ -1,6 +1,6 @@
 //! Parts that some schedules have: policies for outages, clocks held to the store's, changes of limits, shards,
-//! transactions, a stream, and requests that are delivered twice. Each is drawn by itself, so that none changes what
-//! the others are.
+//! transactions, a stream, requests that are delivered twice, and items that are written too often. Each is drawn by
+//! itself, so that none changes what the others are.
 
 use super::{Action, Limit, Policy, Process, Schedule, Step, Stream, Trouble, What, Whose};
 use crate::dice::Dice;
@@ -13,6 +13,7 @@ const SHARDS: u64 = 19;
 const TRANSACTIONS: u64 = 20;
 const STREAMS: u64 = 21;
 const REPEATS: u64 = 22;
+const HEAT: u64 = 23;
 
 /// Maximum number of shards of a bucket.
 const MOST_SHARDS: u32 = 4;
@@ -28,6 +29,7 @@ pub(super) fn extend(schedule: &mut Schedule) {
     transactions(schedule);
     schedule.stream = stream(schedule.seed);
     repeats(schedule);
+    heat(schedule);
 }
 
 fn policies(schedule: &mut Schedule) {
@@ -144,4 +146,18 @@ fn repeats(schedule: &mut Schedule) {
     let what = What::Repeats(dice.one(&[1, 20, 100, 500]));
     let percent = dice.one(&[20, 50, 100]);
     schedule.troubles.push(Trouble { from, until: from + lasts, whose: Whose::All, what, percent });
+}
+
+fn heat(schedule: &mut Schedule) {
+    let mut dice = Dice::aside(schedule.seed, HEAT, 0);
+    if !dice.chance(10) {
+        return;
+    }
+    for _ in 0..dice.of_range(1, 4) {
+        let from = dice.of_range(0, last(schedule));
+        let (lasts, percent) = (dice.one(&[200, 1_000, 5_000]), dice.one(&[10, 30, 60]));
+        let entity = below(&mut dice, schedule.entities.len());
+        let whose = dice.one(&[Whose::All, Whose::Entity(entity)]);
+        schedule.troubles.push(Trouble { from, until: from + lasts, whose, what: What::Overheats, percent });
+    }
 }

@@ -34,6 +34,9 @@ pub struct Stream {
     pub again: u64,
 }
 
+/// The largest number of items that a limiter spreads a bucket over.
+const MOST_SHARDS: u32 = 32;
+
 /// A process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Process {
@@ -249,6 +252,8 @@ pub enum Whose {
 pub enum What {
     /// The request is throttled.
     Throttles,
+    /// A write is throttled, because its item is written too often: limiters split the bucket.
+    Overheats,
     /// The request never arrives.
     LosesRequests,
     /// The request is executed, and the answer never arrives.
@@ -275,7 +280,7 @@ pub enum What {
 impl What {
     /// Returns true if the limiter can know that nothing was done.
     pub fn is_certain(self) -> bool {
-        matches!(self, Self::Throttles | Self::Refuses | Self::Conflicts)
+        matches!(self, Self::Throttles | Self::Overheats | Self::Refuses | Self::Conflicts)
     }
 }
 
@@ -332,8 +337,11 @@ impl Schedule {
         versions.iter().zip(ends).filter(applies).map(|((_, limits), _)| *limits).collect()
     }
 
-    /// Returns the final number of items of an entity's bucket.
+    /// Returns the largest number of items that an entity's bucket may have.
     pub fn shards(&self, entity: usize) -> u32 {
+        if self.troubles.iter().any(|trouble| trouble.what == What::Overheats) {
+            return MOST_SHARDS;
+        }
         let raised = self.steps.iter().filter_map(|step| match step.action {
             Action::Shard { entity: whose, shards } if whose == entity => Some(shards),
             _ => None,

@@ -42,8 +42,8 @@ pub struct Change {
 pub struct Outcome {
     /// The answer.
     pub answer: Answer,
-    /// The change that it made.
-    pub change: Option<Change>,
+    /// The changes that it made: one, or those of a transaction.
+    pub changes: Vec<Change>,
 }
 
 impl Table {
@@ -94,7 +94,7 @@ impl Table {
                 let behind = if *strong { 0 } else { behind };
                 let items = keys.iter().filter_map(|key| self.item_behind(key, now, behind));
                 let answer = Answer::Read(items.map(Arc::clone).collect());
-                Ok(Outcome { answer, change: None })
+                Ok(Outcome { answer, changes: Vec::new() })
             }
             Request::Put { item, condition } => {
                 let key = key_of(item).ok_or("an item without a key")?;
@@ -107,8 +107,39 @@ impl Table {
                 apply::check(update, by)?;
                 self.write(key.clone(), condition, by, now, |key, before| apply::updated(update, key, before, by))
             }
+            Request::Transact { parts } => self.transact(parts, now),
             _ => Err("a request that this table does not know".to_owned()),
         }
+    }
+
+    /// Writes all parts, or none where a condition does not hold.
+    fn transact(&mut self, parts: &[Request], now: u64) -> Result<Outcome, String> {
+        let mut refused = Vec::new();
+        for (index, part) in parts.iter().enumerate() {
+            let none = (HashMap::new(), HashMap::new());
+            let (key, condition, by) = match part {
+                Request::Put { item, condition } => {
+                    let by = Placeholders { names: &none.0, values: &none.1 };
+                    (key_of(item).ok_or("an item without a key")?, condition, by)
+                }
+                Request::Update { key, condition, names, values, .. } => {
+                    (key.clone(), condition, Placeholders { names, values })
+                }
+                _ => return Err("a part that no transaction has".to_owned()),
+            };
+            if !apply::holds(condition, self.item(&key).map(|item| &**item), by)? {
+                refused.push(index);
+            }
+        }
+        if !refused.is_empty() {
+            return Ok(Outcome { answer: Answer::Cancelled(refused), changes: Vec::new() });
+        }
+        let mut changes = Vec::new();
+        let writes = parts.iter().filter(|part| !matches!(part, Request::Update { update, .. } if update.is_empty()));
+        for part in writes {
+            changes.extend(self.apply(part, now, 0)?.changes);
+        }
+        Ok(Outcome { answer: Answer::Committed, changes })
     }
 
     fn write(
@@ -122,12 +153,12 @@ impl Table {
         let before = self.item(&key);
         let seen = before.map(|item| &**item);
         if !apply::holds(condition, seen, by)? {
-            return Ok(Outcome { answer: Answer::Refused(before.cloned()), change: None });
+            return Ok(Outcome { answer: Answer::Refused(before.cloned()), changes: Vec::new() });
         }
         let item = Arc::new(new(&key, seen)?);
         let answer = Answer::Written(Arc::clone(&item));
-        let change = Some(self.put(key, Some(item), now));
-        Ok(Outcome { answer, change })
+        let changes = vec![self.put(key, Some(item), now)];
+        Ok(Outcome { answer, changes })
     }
 }
 

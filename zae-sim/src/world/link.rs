@@ -65,6 +65,10 @@ async fn travel(link: Link, fate: Fate, request: Request, reply: oneshot::Sender
         Some(What::Throttles) => {
             Some(Err(Fault::Throttled { code: THROTTLED.to_owned(), message: "the partition is hot".to_owned() }))
         }
+        Some(What::Overheats) if fate.is_write => {
+            let message = "TableWriteKeyRangeThroughputExceeded".to_owned();
+            Some(Err(Fault::Throttled { code: THROTTLED.to_owned(), message }))
+        }
         Some(What::FailsBefore) => Some(Err(Fault::Failed)),
         Some(What::Refuses) => Some(Err(Fault::Refused)),
         _ => Some(link.world.lock().arrive(&fate, &request)),

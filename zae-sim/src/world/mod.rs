@@ -25,7 +25,7 @@ use zae_limiter::{
 
 use crate::{
     schedule::{Policy, Process, Schedule},
-    table::{Change, Item, Table},
+    table::{Change, Item, Table, number},
 };
 
 /// The ms since 1970 at which every run begins.
@@ -280,6 +280,9 @@ impl World {
             EPOCH + i64::try_from(sent).unwrap_or(i64::MAX) + lead
         });
         let is_first = self.bucket(entity) == key;
+        if let Some(shards) = change.after.as_ref().filter(|_| is_first).and_then(|item| number(item, "shard_count")) {
+            self.history.sharded[entity] = self.history.sharded[entity].max(u32::try_from(shards).unwrap_or(1));
+        }
         let limits = &self.schedule.entities[entity].limits;
         let part = if is_first { ledger::Part::First } else { ledger::Part::Further };
         let (moves, wrongs) = ledger::entry(limits, change, writer, part);

@@ -64,6 +64,7 @@ impl World {
         let what = match request {
             Request::Read { .. } => "read",
             Request::Put { .. } => "create",
+            Request::Transact { .. } => "transaction",
             _ => "update",
         };
         let is_write = !matches!(request, Request::Read { .. });
@@ -81,6 +82,7 @@ impl World {
             Request::Read { keys, strong } if *strong && keys.len() == 1 => self.buckets.get(&keys[0]).copied(),
             Request::Put { item, .. } => self.buckets.get(&crate::table::key_of(item)?).copied(),
             Request::Update { key, .. } => self.buckets.get(key).copied(),
+            Request::Transact { parts } => self.entity_of(parts.last()?),
             _ => None,
         }
     }
@@ -98,9 +100,9 @@ impl World {
         }
         match self.table.apply(request, now, fate.behind) {
             Ok(outcome) => {
-                let done = matches!(outcome.answer, Answer::Written(_));
+                let done = matches!(outcome.answer, Answer::Written(_) | Answer::Committed);
                 self.history.calls[call].end = Some(if done { CallEnd::Done } else { CallEnd::Lost });
-                if let Some(change) = &outcome.change {
+                for change in &outcome.changes {
                     self.changed(Some(call), change);
                 }
                 self.note(Kind::Arrived { call });
@@ -135,7 +137,7 @@ impl World {
         }
         match self.table.apply(request, now, 0) {
             Ok(outcome) => {
-                if let Some(change) = &outcome.change {
+                for change in &outcome.changes {
                     self.changed(Some(call), change);
                 }
                 self.record(|| Recorded::Request(request.clone(), outcome.answer.clone()));

@@ -60,7 +60,7 @@ impl World {
         match self.table.apply(&request, now, 0) {
             Ok(outcome) => {
                 self.record(|| Recorded::Request(request.clone(), outcome.answer.clone()));
-                if let Some(change) = &outcome.change {
+                for change in &outcome.changes {
                     self.changed(None, change);
                     self.history.taken_by_neighbours(entity, i128::from(amount));
                 }
@@ -99,6 +99,7 @@ impl World {
         match request {
             Request::Put { item, .. } => crate::table::key_of(item).is_some_and(|key| self.is_held_key(&key, now)),
             Request::Update { key, .. } => self.is_held_key(key, now),
+            Request::Transact { parts } => parts.iter().any(|part| self.is_held(part, now)),
             _ => false,
         }
     }
@@ -122,7 +123,7 @@ impl World {
         match self.table.apply(&request, now, 0) {
             Ok(outcome) => {
                 self.record(|| Recorded::Request(request.clone(), outcome.answer.clone()));
-                if let Some(change) = &outcome.change {
+                for change in &outcome.changes {
                     self.changed(None, change);
                     self.history.sharded[entity] = shards;
                     self.note(Kind::Sharded { entity, shards });

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
-    operation::{put_item::PutItemError, update_item::UpdateItemError},
-    types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure},
+    operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
+    types::{
+        AttributeValue, ConditionCheck, KeysAndAttributes, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
+        TransactWriteItem, Update,
+    },
 };
 use zae_limiter::{
     Repository, StackName,
@@ -81,6 +84,43 @@ async fn answer(client: &Client, request: &Request) -> Result<Answer, String> {
                 Err(other) => panic!("{other:?}"),
             }
         }
+        Request::Transact { parts } => {
+            let parts = parts.iter().map(part).collect();
+            match client.transact_write_items().set_transact_items(Some(parts)).send().await {
+                Ok(_) => Ok(Answer::Committed),
+                Err(SdkError::ServiceError(error)) => match error.into_err() {
+                    TransactWriteItemsError::TransactionCanceledException(cancelled) => {
+                        let reasons = cancelled.cancellation_reasons().iter().enumerate();
+                        let refused = reasons.filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"));
+                        Ok(Answer::Cancelled(refused.map(|(index, _)| index).collect()))
+                    }
+                    other => Err(format!("{other:?}")),
+                },
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Returns a part of a transaction.
+fn part(request: &Request) -> TransactWriteItem {
+    let item = TransactWriteItem::builder();
+    match request {
+        Request::Put { item: put, condition } => {
+            let put = Put::builder().table_name(TABLE).set_item(Some(put.clone())).condition_expression(condition);
+            item.put(put.build().unwrap()).build()
+        }
+        Request::Update { key: of, update, condition, names, values } if update.is_empty() => {
+            let check = ConditionCheck::builder().table_name(TABLE).set_key(Some(key(of)));
+            let check = check.condition_expression(condition).set_expression_attribute_names(Some(names.clone()));
+            item.condition_check(check.set_expression_attribute_values(Some(values.clone())).build().unwrap()).build()
+        }
+        Request::Update { key: of, update, condition, names, values } => {
+            let change = Update::builder().table_name(TABLE).set_key(Some(key(of))).update_expression(update);
+            let change = change.condition_expression(condition).set_expression_attribute_names(Some(names.clone()));
+            item.update(change.set_expression_attribute_values(Some(values.clone())).build().unwrap()).build()
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -104,6 +144,8 @@ fn sorted(answer: Answer) -> String {
         }
         Answer::Written(item) => format!("written {}", text(&item)),
         Answer::Refused(item) => format!("refused {:?}", item.as_deref().map(text)),
+        Answer::Committed => "committed".to_owned(),
+        Answer::Cancelled(refused) => format!("cancelled for {refused:?}"),
     }
 }
 

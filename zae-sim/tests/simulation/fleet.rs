@@ -34,3 +34,11 @@ fn a_fleet_that_asks_for_twice_its_limit_is_granted_all_of_it() {
     // Those who asked before the end are answered up to a deadline after it.
     assert!((0.98..=1.05).contains(&granted), "{granted} of what is permitted: {figures:?}");
 }
+
+#[test]
+fn a_fleet_that_asks_for_more_writes_than_an_item_takes_splits_its_bucket_and_fails_nobody() {
+    let (figures, _) = run(80, 1_200, 0.5, 10);
+    assert_eq!((figures.failed, figures.refused), (0, 0), "{figures:?}");
+    assert!(figures.items >= 2 && figures.p99_round_trips <= 6.0, "{figures:?}");
+    assert!(figures.throttled_per_second <= 0.05 * figures.writes_per_second, "{figures:?}");
+}

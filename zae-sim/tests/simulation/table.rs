@@ -32,5 +32,5 @@ fn a_condition_that_does_not_hold_changes_nothing_and_shows_the_item() {
     assert!(matches!(table.apply(&put(1), 0, 0).unwrap().answer, Answer::Written(_)));
     let refused = table.apply(&put(2), 0, 0).unwrap();
     let Answer::Refused(Some(there)) = refused.answer else { panic!("{refused:?}") };
-    assert_eq!((number(&there, "n"), refused.change.is_none()), (Some(1), true));
+    assert_eq!((number(&there, "n"), refused.changes.is_empty()), (Some(1), true));
 }

@@ -1,4 +1,4 @@
-//! `bucket …`: shows balances of one entity or of all, and merges buckets that Python clients have sharded.
+//! `bucket …`: shows balances of one entity or of all, and merges the shards of one.
 
 mod aggregator;
 mod fold;
@@ -50,14 +50,14 @@ Examples:
         #[command(flatten)]
         list: top::ListArgs,
     },
-    /// Merge a bucket that clients of the Python package have sharded
+    /// Merge the shards of a bucket
     #[command(
         long_about = "\
-Merge a bucket that clients of the Python package have sharded.
+Merge the shards of a bucket.
 
-Clients of the Python package, and its aggregator, split a bucket with very frequent writes into shards, and never \
-merge them. This command merges them, with the tokens they hold. Run it while the bucket is little used: refunds of \
-tokens that were taken from a removed shard are lost.",
+Limiters split a bucket with very frequent writes into shards, as clients of the Python package and its aggregator do, \
+and never merge them. This command merges them, with the tokens they hold. Run it while the bucket is little used: \
+refunds of tokens that were taken from a removed shard are lost.",
         after_help = "\
 Examples:
   zae-deploy bucket fold user-premium --resource gpt-4"

@@ -154,7 +154,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   zae-deploy entity reset user-1 --resource gpt-4
-  zae-deploy entity reset user-1 --resource gpt-4 --limit day --idempotency-key ticket-42")]
+  zae-deploy entity reset user-1 -r gpt-4 -l day --idempotency-key ticket-42")]
     Reset(operation::ResetBucket),
     /// Add tokens to limits of an entity's bucket, on top of a quota until its period ends
     #[command(after_help = "\

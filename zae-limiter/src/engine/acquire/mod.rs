@@ -4,13 +4,14 @@
 //! their holds go to the lease. If one refuses, dropping the other's hold books its refund, so the whole takes nothing.
 //! The refusal lists the status of every limit of both targets, the child's first.
 //!
-//! A bucket that a neighbour has sharded is asked shard by shard, from a random one on, until one grants. The refusal
-//! is then the soonest of theirs.
+//! A bucket that is spread over shards is asked shard by shard, from this process's own on, until one grants. The
+//! refusal is then the soonest of theirs.
 //!
 //! - [`resolve`] finds limits, lanes and the reserve's answer for a request.
 //! - [`front`] is a table of the busiest callers, so that their limits and lanes cost one comparison.
 //! - [`denied`] collects what refused, and turns it into errors.
 //! - [`local`] keeps the last known limits, for outages under the policy `Local`.
+//! - [`shards`] decides which shards of a bucket are asked.
 //!
 //! # Order of the checks
 //!
@@ -34,6 +35,7 @@ pub(crate) mod denied;
 pub(crate) mod front;
 pub(crate) mod local;
 pub(crate) mod resolve;
+mod shards;
 
 use std::sync::Arc;
 
@@ -47,6 +49,7 @@ use crate::{
         acquire::{
             denied::{Denied, NotTaken, nothing},
             resolve::ResolvedTargets,
+            shards::Asking,
         },
         lane::{
             ask::{Ask, AskOutcome, Failure, Refusal},
@@ -62,41 +65,6 @@ use crate::{
         status::LimitStatus,
     },
 };
-
-/// Asks a target's bucket, shard after shard where a neighbour has sharded it.
-///
-/// In numbers: a bucket in four shards is asked from a random one on, say 2, 3, 0, 1. The first that grants ends it. If
-/// all refuse, the answer is the refusal with the shortest wait, because one acquire takes from one shard. The number
-/// of shards is looked up again after each answer: the first ask may have been the one that found out.
-async fn ask_target(
-    target: &Arc<Target>,
-    lanes: &Lanes,
-    amounts: &[i64],
-    exactness: Exactness,
-    deadline: Instant,
-) -> AskOutcome {
-    let known = target.lane().image();
-    let mut shards = known.as_ref().map_or(1, |image| image.shards());
-    // Shard 0 speaks for a bucket that was switched off when it was last seen: a missing shard has no stamp.
-    let anywhere = shards > 1 && !known.is_some_and(|image| image.disabled);
-    let start = if anywhere { lanes.shared.random.of(0..shards) } else { 0 };
-    let mut best: Option<Refusal> = None;
-    let mut tried = 0;
-    while tried < shards {
-        let shard = (start + tried) % shards;
-        let first_shard = if shard > 0 { target.lane().image() } else { None };
-        let asking = ShardQuery { exactness, shards, first_shard, deadline };
-        let elsewhere = (shard > 0).then(|| Arc::new(target.at_shard(lanes, shard)));
-        match ask_lane(elsewhere.as_ref().unwrap_or(target), amounts.into(), asking).await {
-            AskOutcome::Refused(refusal) => best = Some(sooner(best, refusal)),
-            other => return other,
-        }
-        tried += 1;
-        // The image from before the first ask may be out of date.
-        shards = shards.max(target.lane().image().map_or(1, |image| image.shards()));
-    }
-    best.map_or(AskOutcome::Failed(Failure::Unavailable(UnavailableReason::StoreFailed, None)), AskOutcome::Refused)
-}
 
 /// The parameters for asking a lane.
 struct ShardQuery {
@@ -146,7 +114,10 @@ impl TargetAsk<'_> {
     async fn ask(self, lanes: &Lanes, deadline: Instant) -> AskOutcome {
         match self.hold {
             Some(hold) => AskOutcome::Granted(hold),
-            None => ask_target(self.target, lanes, &self.amounts, self.exactness, deadline).await,
+            None => {
+                let (target, amounts, exactness) = (self.target, &self.amounts, self.exactness);
+                Asking { target, lanes, amounts, exactness, deadline }.ask().await
+            }
         }
     }
 }
@@ -293,6 +264,8 @@ fn nothing_of(answers: &[AskOutcome]) -> NotTaken {
     for answer in answers {
         match answer {
             AskOutcome::Outdated => return NotTaken::Outdated,
+            // More of a lease's shard, which is gone.
+            AskOutcome::Moved => failure = Some(Failure::Unavailable(UnavailableReason::StoreFailed, None)),
             AskOutcome::Granted(hold) => statuses.extend(hold.statuses()),
             AskOutcome::Refused(refusal) => {
                 refuser = Some(refusal.by);

@@ -68,6 +68,8 @@ pub(crate) enum AskOutcome {
     Refused(Refusal),
     /// Its limits were changed while it was asked, and not to the ones it was asked with.
     Outdated,
+    /// It is a further shard of a bucket that has fewer of them now.
+    Moved,
     /// It could not be asked.
     Failed(Failure),
 }

@@ -190,7 +190,7 @@ pub(crate) fn decide_new(limit_set: &LimitSet, asks: &[&[i64]], opening: Opening
     let image = Image {
         last_refill: now,
         shard_count: Some(opening.shards),
-        ttl: limit_set.lifetime.end(full, now),
+        ttl: limit_set.lifetime.of_shards(opening.shards).end(full, now),
         valid_until: limit_set.applied.iter().zip(&take).filter_map(boundary).min(),
         owner: limit_set.owner.clone(),
         bypass: opening.bypass_until.filter(|_| limit_set.bypassed).map(TimedStamp::Until),

@@ -89,6 +89,11 @@ impl Health {
         self.pace.throttled(now, jitter, part)
     }
 
+    /// Forgets the pace: the load is spread over more items now.
+    pub(super) fn relieve(&mut self) {
+        self.pace = Pace::default();
+    }
+
     /// Returns the instant before which nothing is written, if that is later than `now`.
     pub(super) fn not_before(&self, now: Instant) -> Option<Instant> {
         self.pace.not_before(now)

@@ -50,14 +50,20 @@ pub(crate) struct Hold {
     available: Amounts,
     /// The bucket right after, its incarnation included.
     baseline: Arc<Baseline>,
-    /// The parts of it that were taken later.
-    later: Option<Box<LaterParts>>,
+    /// Whatever was taken later or elsewhere.
+    further: Option<Box<Further>>,
     /// Settled holds owe nothing.
     state: HoldState,
 }
 
-/// The parts taken later, each with the bucket right after.
-type LaterParts = Vec<(Amounts, Baseline)>;
+/// The parts of a hold beside the first: most have none.
+#[derive(Debug, Default)]
+struct Further {
+    /// Those that were taken later from the same item, each with the bucket right after.
+    later: Vec<(Amounts, Baseline)>,
+    /// Those that were taken from other shards of the bucket.
+    elsewhere: Vec<Hold>,
+}
 
 /// One hold for each target, child before parent: two at the most.
 pub(crate) type Holds = SmallVec<[Hold; 1]>;
@@ -73,6 +79,9 @@ enum HoldState {
 
 /// Resolves when a booking is stored.
 pub(crate) type Booked = oneshot::Receiver<SettleOutcome>;
+
+/// Bookings that somebody waits for, each with its lane: one for each shard that tokens were taken from.
+pub(crate) type Bookings = SmallVec<[(Arc<Lane>, Booked); 1]>;
 
 /// The tokens taken from a bucket.
 #[derive(Debug)]
@@ -93,7 +102,26 @@ impl Hold {
     pub(crate) fn new(target: Arc<Target>, tokens: Tokens) -> Self {
         let Tokens { taken, available, baseline, expiry } = tokens;
         let baseline = if target.limit_set().bypassed { Arc::new(baseline.never_debited()) } else { baseline };
-        Self { target, taken, available, baseline, later: None, state: HoldState::Open(expiry) }
+        Self { target, taken, available, baseline, further: None, state: HoldState::Open(expiry) }
+    }
+
+    /// Joins what was taken from several shards of one bucket; `None` where there is nothing.
+    pub(crate) fn joined(mut parts: Vec<Self>) -> Option<Self> {
+        let mut first = parts.pop()?;
+        if !parts.is_empty() {
+            first.further.get_or_insert_default().elsewhere = parts;
+        }
+        Some(first)
+    }
+
+    /// The parts from other shards.
+    fn elsewhere(&self) -> impl Iterator<Item = &Self> {
+        self.further.iter().flat_map(|further| &further.elsewhere)
+    }
+
+    /// Takes out the parts from other shards, to settle them.
+    fn take_elsewhere(&mut self) -> Vec<Self> {
+        self.further.as_mut().map(|further| mem::take(&mut further.elsewhere)).unwrap_or_default()
     }
 
     /// The lane that it settles in.
@@ -108,8 +136,8 @@ impl Hold {
 
     /// Each limit's status right after the tokens were taken.
     pub(crate) fn statuses(&self) -> impl Iterator<Item = LimitStatus> {
-        let left = self.left().zip(&self.taken).enumerate();
-        left.map(|(index, ((limit, available), taken))| LimitStatus {
+        let left = self.left().zip(self.taken()).enumerate();
+        left.map(|(index, ((limit, available), (_, taken)))| LimitStatus {
             entity_id: self.target.entity().clone(),
             resource: self.target.resource().clone(),
             limit: limit.clone(),
@@ -123,13 +151,20 @@ impl Hold {
 
     /// Each limit with the whole tokens that were left right after the tokens were taken.
     pub(crate) fn left(&self) -> impl Iterator<Item = (&Limit, i64)> {
-        let available = self.available.iter().map(|available| available.div_euclid(MILLI));
+        let available = (0..self.available.len()).map(|index| {
+            let elsewhere = self.elsewhere().filter_map(move |part| part.available.get(index));
+            elsewhere.fold(self.available[index], |sum, more| sum.saturating_add(*more)).div_euclid(MILLI)
+        });
         self.target.limits().iter().zip(available)
     }
 
     /// Returns the amount taken from each limit of the bucket, in mt; 0 for limits that the cost did not name.
     pub(crate) fn taken(&self) -> impl Iterator<Item = (&LimitName, i64)> {
-        self.limit_set().applied.iter().map(|limit| &limit.name).zip(self.taken.iter().copied())
+        let taken = (0..self.taken.len()).map(|index| {
+            let elsewhere = self.elsewhere().filter_map(move |part| part.taken.get(index));
+            elsewhere.fold(self.taken[index], |sum, more| sum.saturating_add(*more))
+        });
+        self.limit_set().applied.iter().map(|limit| &limit.name).zip(taken)
     }
 
     /// Adds what `more` took from the same bucket, limit by limit: its limits may have been changed in between. What
@@ -143,7 +178,7 @@ impl Hold {
         if self.baseline.incarnation != more.baseline.incarnation {
             Arc::make_mut(&mut self.baseline).incarnation = more.baseline.incarnation.clone();
             self.taken.iter_mut().for_each(|taken| *taken = 0);
-            self.later = None;
+            self.further.iter_mut().for_each(|further| further.later.clear());
         }
         let mut part = (Amounts::from_elem(0, self.taken.len()), Baseline::clone(&more.baseline));
         part.1.nets = Amounts::from_elem(i64::MAX, self.taken.len());
@@ -153,14 +188,14 @@ impl Hold {
             self.available[index] = more.available[other];
             (part.0[index], part.1.nets[index]) = (more.taken[other], more.baseline.nets[other]);
         }
-        self.later.get_or_insert_default().push(part);
+        self.further.get_or_insert_default().later.push(part);
     }
 
     /// Books that `more` (whole tokens) is taken as well, even if the bucket has too little. The hold owes it once it
     /// [is stored](Hold::owe).
     pub(crate) fn overdraw(&mut self, more: &[(LimitName, u64)]) -> Option<Booked> {
         self.leave_reserve();
-        self.book(self.aligned(more), None, Notify::WhenStored)
+        self.book(self.aligned(more), None, Notify::WhenStored).map(|(_, stored)| stored)
     }
 
     /// Gives back to the bucket from now on, not to a reserve: tokens of several origins are mixed.
@@ -192,31 +227,47 @@ impl Hold {
     /// Keeps the tokens and books that `deltas` (whole tokens) more were consumed; less than nothing never is.
     ///
     /// Never below nothing: a difference that would give back more than was taken is cut to what was taken. Tokens that
-    /// were kept are not refunded later, so a hold is settled once.
-    pub(crate) fn keep(&mut self, deltas: &[(LimitName, i64)]) -> Option<Booked> {
-        let HoldState::Open(expiry) = mem::replace(&mut self.state, HoldState::Settled) else { return None };
-        if deltas.is_empty() {
-            return None;
+    /// were kept are not refunded later, so a hold is settled once. More is taken from the first shard, and what is
+    /// given back goes to each shard that something was taken from, up to that.
+    pub(crate) fn keep(&mut self, deltas: &[(LimitName, i64)]) -> Bookings {
+        let mut rest: SmallVec<[(&LimitName, i64); 4]> =
+            deltas.iter().map(|(name, delta)| (name, delta.saturating_mul(MILLI))).collect();
+        let mut bookings = Bookings::new();
+        let mut elsewhere = self.take_elsewhere();
+        for part in std::iter::once(&mut *self).chain(&mut elsewhere) {
+            let HoldState::Open(expiry) = mem::replace(&mut part.state, HoldState::Settled) else { continue };
+            if deltas.is_empty() {
+                continue;
+            }
+            let amounts = part.limit_set().applied.iter().zip(&part.taken).map(|(limit, taken)| {
+                let Some((_, rest)) = rest.iter_mut().find(|(name, _)| **name == limit.name) else { return 0 };
+                let amount = (*rest).max(-taken);
+                *rest -= amount;
+                amount
+            });
+            let amounts: Amounts = amounts.collect();
+            bookings.extend(part.book(amounts, expiry, Notify::WhenStored));
         }
-        let delta = |(name, held): (&LimitName, i64)| {
-            let delta = deltas.iter().find(|(adjusted, _)| adjusted == name).map_or(0, |(_, delta)| *delta);
-            delta.saturating_mul(MILLI).max(-held)
-        };
-        let amounts: Amounts = self.taken().map(delta).collect();
-        self.book(amounts, expiry, Notify::WhenStored)
+        bookings
     }
 
     /// Gives everything back.
-    pub(crate) fn give_back(&mut self) -> Option<Booked> {
-        let HoldState::Open(expiry) = mem::replace(&mut self.state, HoldState::Settled) else { return None };
-        let amounts = self.taken.iter().map(|taken| -taken).collect();
-        self.book(amounts, expiry, Notify::WhenStored)
+    pub(crate) fn give_back(&mut self) -> Bookings {
+        let mut bookings = Bookings::new();
+        for mut part in self.take_elsewhere() {
+            bookings.extend(part.give_back());
+        }
+        if let HoldState::Open(expiry) = mem::replace(&mut self.state, HoldState::Settled) {
+            let amounts = self.taken.iter().map(|taken| -taken).collect();
+            bookings.extend(self.book(amounts, expiry, Notify::WhenStored));
+        }
+        bookings
     }
 
     /// Books what a reserve cannot take up.
     ///
     /// Without anything left to write nothing is booked, and nobody is told to wait.
-    fn book(&self, mut amounts: Amounts, expiry: Option<Expiry>, told: Notify) -> Option<Booked> {
+    fn book(&self, mut amounts: Amounts, expiry: Option<Expiry>, told: Notify) -> Option<(Arc<Lane>, Booked)> {
         self.target.settle_from_reserve(&mut amounts, &self.baseline, expiry);
         if amounts.iter().all(|amount| *amount == 0) {
             return None;
@@ -230,7 +281,7 @@ impl Hold {
             Notify::Never => (None, None),
         };
         self.lane().book(Pending::new(settled, self.baseline.incarnation.clone(), done));
-        booked
+        booked.map(|booked| (Arc::clone(self.lane()), booked))
     }
 
     /// Turns `amounts` into settlements. What was taken last goes back first.
@@ -242,7 +293,7 @@ impl Hold {
                 settled.push(Settled { name: name.clone(), amount, mark: baseline.mark(index, kind) });
             }
         };
-        for (taken, baseline) in self.later.iter().flat_map(|later| later.iter().rev()) {
+        for (taken, baseline) in self.further.iter().flat_map(|further| further.later.iter().rev()) {
             for (index, taken) in taken.iter().enumerate() {
                 let back = amounts[index].clamp(-taken, 0);
                 amounts[index] -= back;

@@ -38,6 +38,10 @@ const RECHECK: Duration = Duration::from_secs(1);
 /// it. A neighbour that has left the bucket alone since then has left it full for us.
 const CROWDED_MS: i64 = 1_000;
 
+/// Time after which those who write other shards look at the first: it may have been folded, or deleted by an operator,
+/// while an index had not shown all of the others.
+const LOOK: Duration = Duration::from_secs(10);
+
 /// A bucket as it was a moment ago.
 #[derive(Debug)]
 pub(crate) struct RecentImage {
@@ -67,7 +71,13 @@ impl Lane {
     /// Remembers the bucket as a write returned it (`None`: there is none).
     pub(crate) fn remember(&self, image: Option<Arc<Image>>) {
         let mut state = lock(&self.state);
+        let counted = |image: Option<&Arc<Image>>| image.map(|image| image.shards());
+        if counted(image.as_ref()) > counted(state.image.as_ref()) {
+            // A part of those who wrote it write other shards from now on.
+            state.health.relieve();
+        }
         state.image = image;
+        state.look_again = Some(Instant::now() + LOOK);
         // Not all processes should ask again at the same moment.
         let time = RECHECK.mul_f64(self.shared.random.of(0.75..=1.0));
         state.trusted_until = Some(End::after(self.shared.moment(), time));
@@ -99,6 +109,16 @@ impl Lane {
         let since = lock(&self.state).peaks.observe(limit_set, image.shards(), &nets, now);
         let periods = periods(limit_set, image);
         Arc::new(Baseline { incarnation: image.incarnation.clone(), nets, at: now, since, periods })
+    }
+
+    /// Returns true if it is time to look at this shard, which counts those that are written instead.
+    pub(crate) fn should_be_looked_at(&self, now: Instant) -> bool {
+        let look_again = &mut lock(&self.state).look_again;
+        let is_due = look_again.is_none_or(|at| now >= at);
+        if is_due {
+            *look_again = Some(now + LOOK);
+        }
+        is_due
     }
 
     /// Notes what a write of this process has refunded.
@@ -201,6 +221,7 @@ impl Lane {
                 Some(_) => return false,
                 None => {
                     state.image = Some(Arc::new(image));
+                    state.look_again = Some(Instant::now() + LOOK);
                     return false;
                 }
             }

@@ -21,6 +21,7 @@
 //! | `health` | the circuit and the pace of one bucket | no |
 //! | `company`, `guess` | neighbours that write the same bucket, and the bets that suit them | no |
 //! | `keep` | settlements that have to be tried again | no |
+//! | `split` | spreading a bucket that is written too often | through the store |
 //! | `stop` | reasons not to decide at all: disabled, newer clients | no |
 //! | [`lanes`] | all lanes of a limiter | no |
 //!
@@ -61,6 +62,7 @@ mod memory;
 pub(crate) mod queue;
 pub(crate) mod refuse;
 mod shift;
+mod split;
 mod stop;
 pub(crate) mod target;
 mod worker;
@@ -130,6 +132,10 @@ struct LaneState {
     peaks: Peaks,
     /// The bucket's circuit and pace.
     health: Health,
+    /// When the bucket may be split again.
+    split_again: Option<Instant>,
+    /// When whoever writes other shards looks at this one again.
+    look_again: Option<Instant>,
     /// True if the limits were read again since what newer clients left on the bucket was seen.
     doubted: bool,
     /// The same of the owner: the bucket says that another parent is charged.
@@ -196,6 +202,25 @@ impl Lane {
             Ok(Starter::Others(start)) => self.began(start),
             Err((ask, reason)) => {
                 let _ = ask.reply.send(AskOutcome::Failed(Failure::Unavailable(reason, None)));
+            }
+        }
+    }
+
+    /// Asks like [`submit`](Self::submit), and leaves the work to the lane's task: several lanes are asked at once.
+    pub(super) fn enqueue(self: &Arc<Self>, ask: Ask) {
+        let mut state = lock(&self.state);
+        if let Some(reason) = state.health.refuses(ask.asked_at, ask.deadline) {
+            let _ = ask.reply.send(AskOutcome::Failed(Failure::Unavailable(reason, None)));
+            return;
+        }
+        match state.queue.submit(ask, self.shared.options.max_waiting) {
+            Ok(start) => {
+                drop(state);
+                self.began(start);
+            }
+            Err(ask) => {
+                let failure = Failure::Unavailable(UnavailableReason::Overloaded, None);
+                let _ = ask.reply.send(AskOutcome::Failed(failure));
             }
         }
     }

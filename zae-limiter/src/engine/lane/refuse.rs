@@ -76,6 +76,32 @@ fn recent(lane: &Lane, limit_set: &LimitSet) -> Option<RecentImage> {
         .filter(|RecentImage { image, .. }| image.shards() == 1 && !image.disabled && in_line(image, limit_set))
 }
 
+/// Returns the refusal of a shard that is mostly others' to ask, of a bucket in `shards`, if it held too little when it
+/// was seen within the last second; `None` when it should be asked. What it has gained since, those others have taken.
+pub(crate) fn of_other_shard(lane: &Lane, limit_set: &LimitSet, amounts: &[i64], shards: u32) -> Option<Refusal> {
+    let RecentImage { image, booked, written_in } = lane.recent()?;
+    let speaks = image.shards() == shards && !image.disabled && in_line(&image, limit_set);
+    if !speaks || has_without_refill(&image, limit_set, amounts) {
+        return None;
+    }
+    let at = At { image: &image, shards, now: image.last_refill, written_in };
+    let refusal = refusal(lane, limit_set, amounts, &booked, &at);
+    let refused = refusal.statuses.iter().any(|status| status.exceeded);
+    refused.then_some(Refusal { by: Refuser::Memory, ..refusal })
+}
+
+/// Returns the refusal of a shard seen a moment ago, of a bucket in `shards`; `None` when it should be asked.
+pub(crate) fn of_shard(lane: &Lane, limit_set: &LimitSet, amounts: &[i64], shards: u32) -> Option<Refusal> {
+    let RecentImage { image, booked, written_in } = lane.recent()?;
+    if image.shards() != shards || image.disabled || !in_line(&image, limit_set) {
+        return None;
+    }
+    let now = lane.shared.clock.now_ms();
+    let refusal = refusal(lane, limit_set, amounts, &booked, &At { image: &image, shards, now, written_in });
+    let refused = refusal.statuses.iter().any(|status| status.exceeded);
+    refused.then_some(Refusal { by: Refuser::Memory, ..refusal })
+}
+
 /// Returns the answer of a bucket seen a moment ago to `amounts`; `None` when it should be asked.
 pub(crate) fn from_memory(lane: &Lane, limit_set: &LimitSet, amounts: &[i64]) -> Option<Remembered> {
     let RecentImage { image, booked, written_in } = recent(lane, limit_set)?;
@@ -105,8 +131,11 @@ pub(crate) enum Remembered {
     Perhaps(Vec<LimitStatus>),
 }
 
-/// The largest number of shards that anybody knows of.
-pub(super) fn shards(asks: &[Ask], image: &Image) -> u32 {
+/// The number of shards of the bucket: what its first item says, and for others the largest that anybody knows of.
+pub(super) fn shards(lane: &Lane, asks: &[Ask], image: &Image) -> u32 {
+    if lane.key.shard == 0 {
+        return image.shards();
+    }
     asks.iter().map(|ask| ask.shards).max().unwrap_or(1).max(image.shards())
 }
 
@@ -171,7 +200,7 @@ pub(super) fn answer_refused(
 }
 
 /// Whole tokens, rounded down; 0 for less than nothing.
-pub(super) fn whole(amount: i64) -> u64 {
+pub(crate) fn whole(amount: i64) -> u64 {
     u64::try_from(amount / MILLI).unwrap_or(0)
 }
 

@@ -22,7 +22,7 @@ use crate::{
         lane::Lane,
         runtime::{breaker::Breaker, deadlines::Deadlines, home::HomeRuntime, moment::Moment},
     },
-    model::{name::NamespaceId, unsettled::Unsettled},
+    model::{name::NamespaceId, shards::Shards, unsettled::Unsettled},
     random::Random,
     store::Store,
 };
@@ -42,6 +42,8 @@ pub(crate) struct EngineOptions {
     pub(crate) max_waiting: usize,
     /// Bounds the number of lanes that are kept.
     pub(crate) max_lanes: u64,
+    /// Tells if a bucket that is written too often is split.
+    pub(crate) shards: Shards,
 }
 
 /// Whoever is handed what could not be booked.
@@ -80,6 +82,8 @@ pub(crate) struct Context {
     /// Jitter, shards and stamps.
     pub(crate) random: Random,
     pub(crate) hand_over: HandOver,
+    /// Decides which shard of a bucket is asked first; drawn when it is needed.
+    pub(crate) seat: OnceLock<u32>,
     /// Lanes with work whose runtime ended where there was no other.
     pub(crate) stranded: Stranded,
 }
@@ -159,6 +163,11 @@ impl Context {
     #[inline]
     pub(crate) fn moment(&self) -> Moment {
         Moment::now(&*self.wall)
+    }
+
+    /// The number that decides which shard of a bucket is asked first.
+    pub(crate) fn seat(&self) -> u32 {
+        *self.seat.get_or_init(|| u32::try_from(self.random.bits() >> 33).unwrap_or(0))
     }
 
     /// Goes on with what runtimes that ended have left.

@@ -3,11 +3,9 @@
 //! All of it is synchronous. An adjustment is a sum in memory, and an end books what it comes to in the lanes, which
 //! write it with their next write. The returned [`Settlement`] only waits for that.
 
-use std::sync::Arc;
-
 use super::{Lease, LeasePhase, LeaseState};
 use crate::{
-    engine::lane::hold::{Booked, Hold},
+    engine::lane::hold::{Bookings, Hold},
     error::{LeaseError, ValidationError, ValidationReason},
     limiter::settlement::Settlement,
     model::{limit::MAX_TOKENS, name::LimitName},
@@ -109,17 +107,13 @@ impl Lease {
     }
 
     /// Ends the lease once, applying `end` to each hold.
-    fn settle(&self, end: impl Fn(&mut Hold, &[(LimitName, i64)]) -> Option<Booked>) -> Settlement {
+    fn settle(&self, end: impl Fn(&mut Hold, &[(LimitName, i64)]) -> Bookings) -> Settlement {
         let mut state = self.lock();
         let LeaseState { phase, holds, deltas, .. } = &mut *state;
         if std::mem::replace(phase, LeasePhase::Settled) == LeasePhase::Settled {
             return Settlement::of(Vec::new());
         }
-        let booked = holds.iter_mut().filter_map(|hold| {
-            let booked = end(hold, deltas)?;
-            Some((Arc::clone(hold.lane()), booked))
-        });
-        Settlement::of(booked.collect())
+        Settlement::of(holds.iter_mut().flat_map(|hold| end(hold, deltas)).collect())
     }
 
     /// Returns true once the lease is committed or rolled back.

@@ -1,6 +1,6 @@
 //! The condition of a write that was made for several states of its bucket.
 
-use super::{AHEAD, SHARED};
+use super::{AHEAD, SHARDS, SHARED};
 use crate::{
     bucket::{
         bet::{Ladder, Wager},
@@ -14,6 +14,10 @@ use crate::{
 pub(super) fn shared(e: &mut ExpressionBuilder, write: &BucketWrite, refill: &str) {
     if let Some(rungs) = &write.ladder {
         ladder(e, rungs, refill, &write.limits);
+    }
+    if let Some(count) = write.set_shards {
+        let name = e.name(SHARDS);
+        e.set(&name, i64::from(count));
     }
     if let Some(until) = write.set_shared {
         let name = e.name(SHARED);

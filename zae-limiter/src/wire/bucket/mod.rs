@@ -39,7 +39,7 @@ mod update;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-pub(crate) use update::{encode_removal, encode_update};
+pub(crate) use update::{encode_counted, encode_removal, encode_update};
 
 use found::Found;
 use quota::OverTime;
@@ -364,6 +364,9 @@ pub(crate) fn encode_new(bucket: &NewBucket<'_>) -> Item {
     }
     if let Some(until) = image.valid_until {
         item.insert(VALID_UNTIL.to_owned(), n(until));
+    }
+    if let Some(until) = image.shared_until {
+        item.insert(SHARED.to_owned(), n(until));
     }
     item
 }

@@ -220,6 +220,15 @@ fn stamp(e: &mut ExpressionBuilder, refund: RefundStamp) {
     slot.iter().for_each(|slot| e.set(slot, number));
 }
 
+/// The condition that a bucket's first item counts `shards` shards.
+pub(crate) fn encode_counted(shards: u32) -> Expression {
+    let mut e = ExpressionBuilder::for_limits(1);
+    let (refill, count) = (e.name(REFILL), e.name(SHARDS));
+    e.expect_some(&refill);
+    e.expect(&count, Some(i64::from(shards)));
+    e.finish()
+}
+
 /// Copies the owner's facts, unless somebody else has since: all of them together, or none.
 fn set_owner(e: &mut ExpressionBuilder, write: &OwnerWrite) {
     let OwnerWrite { to, from } = write;

@@ -55,6 +55,7 @@ impl Drive<'_> {
                 ControlFlow::Continue(())
             }
             WriteOutcome::Lost(image) => self.lost(image, draft.now).await,
+            WriteOutcome::Moved => self.moved(),
             WriteOutcome::NotApplied(error) => self.not_applied(error),
             WriteOutcome::Failed(error) => self.failed(error, &draft),
         }
@@ -146,9 +147,21 @@ impl Drive<'_> {
         ControlFlow::Continue(())
     }
 
+    /// The bucket has no such shard: whoever asked has to look how many there are. There is nothing to settle.
+    fn moved(&mut self) -> ControlFlow<()> {
+        self.lane.succeeded();
+        self.lane.remember(None);
+        for ask in self.asks.drain(..) {
+            let _ = ask.reply.send(AskOutcome::Moved);
+        }
+        finish(std::mem::take(&mut self.pending), &Ok(()));
+        ControlFlow::Break(())
+    }
+
     /// DynamoDB takes no more writes of this bucket for now. The lane's next write waits, and all that wait share it;
     /// those who cannot wait so long are told.
     fn not_applied(&mut self, error: StoreError) -> ControlFlow<()> {
+        self.lane.split_if_hot(&error, &self.limit_set, &self.asks);
         let error = Arc::new(RepositoryError::from(error));
         let next = self.lane.throttled(Instant::now());
         telemetry::again("throttled");

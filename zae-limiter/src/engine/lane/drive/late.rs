@@ -89,7 +89,7 @@ impl LateWrite {
                 telemetry::late(LateAnswer::Done);
                 self.give_back(&lane, Arc::new(image));
             }
-            WriteOutcome::Lost(_) | WriteOutcome::NotApplied(_) => {
+            WriteOutcome::Lost(_) | WriteOutcome::Moved | WriteOutcome::NotApplied(_) => {
                 telemetry::late(LateAnswer::NotDone);
                 self.pending.into_iter().for_each(|settlement| lane.book(settlement));
             }

@@ -171,12 +171,16 @@ impl<'a> Drive<'a> {
         self.lane.key.shard > 0 && !self.asks.is_empty() && self.limit_set.has_quota() && self.lane.image().is_none()
     }
 
-    /// Returns true if the image is likely out of date, because reserves of several processes want what comes in.
+    /// Returns true if a further shard was never seen, which most likely exists, or if the image is likely out of date,
+    /// because reserves of several processes want what comes in.
     ///
     /// If several processes keep reserves of one bucket that is nearly empty, each takes what comes in as soon as it
     /// can, and the image of a second ago is surely wrong. A read costs one read unit and a lost condition one write
     /// unit, which is five times the price, in as many round trips.
     fn should_look(&self) -> bool {
+        if self.lane.key.shard > 0 && !self.asks.is_empty() && self.lane.image().is_none() {
+            return true;
+        }
         self.reserving
             && self.freshness == Freshness::Stale
             && self.lane.is_shared()
@@ -217,7 +221,7 @@ impl<'a> Drive<'a> {
         let (lane, limit_set, now) = (self.lane, &self.limit_set, self.decides_at(&image));
         drop_strangers(&mut self.pending, &image);
         let amounts: Vec<&[i64]> = self.asks.iter().map(|ask| ask.amounts.as_slice()).collect();
-        let shards = shards(&self.asks, &image);
+        let shards = shards(lane, &self.asks, &image);
         let adjust = lane.booked(&self.pending, &image, shards, now);
         let known = Situation {
             image: &image,
@@ -302,7 +306,7 @@ impl<'a> Drive<'a> {
 ///
 /// Consistent, unlike the read that comes with limits, so that what it shows may refuse. A failed read is not an error
 /// here: the write that follows meets the same trouble and reports it.
-async fn look(lane: &Lane) -> Freshness {
+pub(crate) async fn look(lane: &Lane) -> Freshness {
     telemetry::looked();
     let before = lane.image();
     let read = bucket::read(&lane.shared.store, &lane.shared.namespace, &lane.key);

@@ -33,7 +33,7 @@ pub(super) fn deduplicated(outcome: WriteOutcome, refund: Option<RefundMark>) ->
 pub(super) fn kind(outcome: &WriteOutcome) -> &'static str {
     match outcome {
         WriteOutcome::Done(_) => "done",
-        WriteOutcome::Lost(_) => "condition_failed",
+        WriteOutcome::Lost(_) | WriteOutcome::Moved => "condition_failed",
         WriteOutcome::NotApplied(_) => "throttled",
         WriteOutcome::Failed(error) => match error.outage() {
             Some(UnavailableReason::DeadlineExceeded) => "timed_out",

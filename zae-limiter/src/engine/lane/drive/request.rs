@@ -5,7 +5,10 @@ use std::{pin::Pin, sync::Arc};
 use crate::{
     bucket::{Amounts, image::Image, refund::Booking, refund_stamp::RefundMark, write::BucketWrite},
     engine::{lane::Lane, runtime::moment::Moment},
-    store::bucket::{self, WriteReport},
+    store::{
+        bucket::{self, WriteReport},
+        shards,
+    },
 };
 
 /// A write under way, below the lane that sent it.
@@ -55,7 +58,8 @@ impl WriteRequest {
             let (store, namespace) = (&lane.shared.store, &lane.shared.namespace);
             match self {
                 Self::Update(write) => bucket::update(store, namespace, &lane.key, &write).await,
-                Self::Create(image) => bucket::create(store, namespace, &lane.key, *image).await,
+                Self::Create(image) if lane.key.shard == 0 => bucket::create(store, namespace, &lane.key, *image).await,
+                Self::Create(image) => shards::create(store, namespace, &lane.key, *image).await,
             }
         })
     }

@@ -211,7 +211,7 @@ pub(super) fn grant(
     written: &WriteDraft,
 ) -> Arc<Baseline> {
     let (served, now) = (&written.served, written.now);
-    let shards = shards(asks, image);
+    let shards = shards(lane, asks, image);
     let balances = crate::bucket::plan::balances(image, &limit_set.goal(&[], &[], shards, now));
     let baseline = lane.observe(limit_set, image, &balances, now);
     let available: Amounts = balances.iter().map(|balance| balance.tokens).collect();
