@@ -80,13 +80,16 @@ impl<'a> ShardLimit<'a> {
     pub(super) fn top_up(&mut self, tokens: i64) -> bool {
         let mt = tokens.saturating_mul(MILLI);
         self.add(mt);
-        let Some(quota) = self.stored.quota.as_ref().filter(|_| tokens > 0) else { return true };
-        let before = if self.write.topped_up.is_some() { 0 } else { quota.topped_up.unwrap_or(0).max(0) };
-        let topped_up = before.saturating_add(mt);
-        self.write.topped_up = Some(Some(topped_up));
+        let Some(quota) = &self.stored.quota else { return true };
         if quota.grant_count.is_none() {
             self.write.grant_count = Some(self.grant_count);
         }
+        if tokens == 0 {
+            return true;
+        }
+        let before = if self.write.topped_up.is_some() { 0 } else { quota.topped_up.unwrap_or(0).max(0) };
+        let topped_up = before.saturating_add(mt);
+        self.write.topped_up = Some(Some(topped_up));
         topped_up <= MOST_TOPPED_UP
     }
 
