@@ -159,7 +159,7 @@ Examples:
     /// Add tokens to limits of an entity's bucket, on top of a quota until its period ends
     #[command(after_help = "\
 Examples:
-  zae-deploy entity top-up user-1 --resource gpt-4 --amount month:1,000,000 --idempotency-key invoice-17")]
+  zae-deploy entity top-up user-1 -r gpt-4 -a day:50000 --idempotency-key inv-17")]
     TopUp(operation::TopUp),
     /// List the entities with limits of their own for a resource
     #[command(after_help = "\

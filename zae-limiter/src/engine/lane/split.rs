@@ -10,7 +10,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{Lane, ask::Ask, lock};
 use crate::{
@@ -32,6 +32,8 @@ const AGAIN: Duration = Duration::from_secs(2);
 const TRIES: u32 = 12;
 /// Attempts that credit what a shard has gained.
 const CREDITING: u32 = 3;
+/// The time that the calls of one attempt may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest pause after an attempt that was refused, and after one that was throttled, in ms.
 const REFUSED_MS: u64 = 20;
 const THROTTLED_MS: u64 = 300;
@@ -72,7 +74,9 @@ async fn split_bucket(lane: Arc<Lane>, known: u32, asked: Vec<(LimitName, i64)>)
             if lane.image().is_some_and(|image| image.shards() != known) {
                 return;
             }
-            let pause = match attempt_split(&lane, known, &asked, attempt).await {
+            // A call that is lost ends the task: the next throttled write starts another.
+            let Ok(outcome) = timeout(PATIENCE, attempt_split(&lane, known, &asked, attempt)).await else { return };
+            let pause = match outcome {
                 Ok(Attempt::Over) => return,
                 Ok(Attempt::Refused) => REFUSED_MS,
                 Err(RepositoryError::Store(error)) if error.kind() == StoreErrorKind::NotApplied => THROTTLED_MS,
