@@ -335,6 +335,11 @@ impl StoreError {
         self.kind == StoreErrorKind::NotApplied && self.is_of_key_range
     }
 
+    /// Creates the error of a write that lost to other writers each time; it had no effect.
+    pub(crate) fn contended(operation: &'static str, why: impl Into<BoxError>) -> Self {
+        Self::new(operation, StoreErrorKind::NotApplied, why)
+    }
+
     /// Creates the error of a write that was never sent.
     pub(crate) fn unsent(why: &'static str) -> Self {
         Self { heard: Heard::Nothing, ..Self::new("UpdateItem", StoreErrorKind::NotSent, why) }

@@ -206,7 +206,8 @@ impl RateLimiter {
         resource: impl IntoName<ResourceName>,
         cost: Cost,
     ) -> Result<Lease, AcquireError> {
-        self.acquire_with(Acquire::new(entity, resource, cost)?).await
+        let (entity, resource) = (entity.into_name()?, resource.into_name()?);
+        self.acquire_with(Acquire::of(entity, resource, cost)).await
     }
 
     /// Takes the tokens of `request` from every limit of all targets, or from none.

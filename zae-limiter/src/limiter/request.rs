@@ -60,16 +60,22 @@ impl Acquire {
         resource: impl IntoName<ResourceName>,
         cost: Cost,
     ) -> Result<Self, ValidationError> {
-        Ok(Self {
-            entity: entity.into_name()?,
-            resource: resource.into_name()?,
+        Ok(Self::of(entity.into_name()?, resource.into_name()?, cost))
+    }
+
+    /// Creates a request with names that are valid: in place, where a `Result` would be moved once more.
+    #[inline]
+    pub(super) fn of(entity: EntityId, resource: ResourceName, cost: Cost) -> Self {
+        Self {
+            entity,
+            resource,
             cost,
             limits: None,
             default_limits: None,
             on_unavailable: None,
             reserve: None,
             deadline: None,
-        })
+        }
     }
 
     /// Returns the entity to limit.

@@ -29,7 +29,7 @@ use crate::{
         kind::Kind,
         lifetime::Lifetime,
     },
-    error::{RepositoryError, StoreError, StoreErrorKind},
+    error::{RepositoryError, StoreError},
     model::{
         bucket::FoldedBucket,
         name::{EntityId, IntoName, LimitName, ResourceName},
@@ -250,8 +250,8 @@ fn add_levels(moved: &mut BTreeMap<LimitName, Held>, shard: &Image, first: &Imag
 
 /// The error of a fold that neighbours were faster than each time.
 fn contended() -> RepositoryError {
-    let source = "others keep changing this bucket; try again when it is less used";
-    StoreError::new("TransactWriteItems", StoreErrorKind::NotApplied, source).into()
+    let why = "others keep changing this bucket; try again when it is less used";
+    StoreError::contended("TransactWriteItems", why).into()
 }
 
 /// The first instant after `now` at which something about a limit changes by itself, in epoch ms; 0 where the next use

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     clock::Clock,
-    error::{NamespaceState, RepositoryError, StoreError, StoreErrorKind},
+    error::{NamespaceState, RepositoryError, StoreError},
     model::{
         name::{NamespaceId, NamespaceName, check_visible},
         namespace::NamespaceInfo,
@@ -32,8 +32,7 @@ const ATTEMPTS: usize = 5;
 
 /// Creates the error for a namespace that other processes keep changing.
 pub(super) fn contended() -> RepositoryError {
-    let source = "others keep changing this namespace; try again";
-    StoreError::new("TransactWriteItems", StoreErrorKind::NotApplied, source).into()
+    StoreError::contended("TransactWriteItems", "others keep changing this namespace; try again").into()
 }
 
 /// Creates the error of a namespace in the wrong state, with advice for each.

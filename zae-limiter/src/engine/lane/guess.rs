@@ -34,7 +34,7 @@ const LEAST_AGAIN: f64 = 0.5;
 
 /// Everything that is known about a bucket.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Outlook<'a> {
+pub(super) struct Observation<'a> {
     pub(super) image: &'a Image,
     /// When the image was seen, in epoch ms.
     pub(super) seen_at: i64,
@@ -74,7 +74,7 @@ struct Named {
     is_near: bool,
 }
 
-impl Outlook<'_> {
+impl Observation<'_> {
     /// Guesses for a write that takes `out` (in mt, by limit; negative for what it gives back) and whose numbers are
     /// final where something was `booked`. `None` where the image is the better guess.
     pub(super) fn guess(&self, out: &[i64], booked: bool, random: &Random) -> Option<Guess> {
@@ -200,7 +200,7 @@ mod tests {
         };
         let image = Image { last_refill: NOW - refilled, limits: vec![stored], ..Image::default() };
         let rates = [Some(per_ms * 1_000.0)];
-        let outlook = Outlook {
+        let observation = Observation {
             image: &image,
             seen_at: NOW - seen,
             limit_set: &limit_set,
@@ -210,7 +210,7 @@ mod tests {
             lost,
         };
         let random = Random::default();
-        let made: Vec<Guess> = (0..1_000).filter_map(|_| outlook.guess(&[1_000], false, &random)).collect();
+        let made: Vec<Guess> = (0..1_000).filter_map(|_| observation.guess(&[1_000], false, &random)).collect();
         (made.iter().filter(|guess| guess.wager == Wager::Full).count(), made.len())
     }
 

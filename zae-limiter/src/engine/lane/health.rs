@@ -12,7 +12,7 @@
 //!
 //! Processes that share a throttled bucket would each find out for themselves how often they may write, and go on
 //! meeting the limit while they do. Where a lane knows its process's part of the bucket's consumption
-//! (`company`), it keeps to that part of 800 writes a second for a minute: of 64 processes that ask alike, each writes
+//! (`writers`), it keeps to that part of 800 writes a second for a minute: of 64 processes that ask alike, each writes
 //! every 80 ms. Who asks for less than that is not slowed down. Six throttled writes in a row end that: then the bucket
 //! takes less than was thought, or nothing at all, and the interval doubles up to two seconds.
 //!
@@ -169,7 +169,7 @@ impl Lane {
     /// Notes that the store answered a write of this bucket.
     pub(super) fn succeeded(&self) {
         let state = &mut *lock(&self.state);
-        let part = state.company.as_ref().and_then(|company| company.part());
+        let part = state.writers.as_ref().and_then(|writers| writers.part());
         state.health.succeeded(Instant::now(), part);
         self.shared.breaker.succeeded();
     }
@@ -184,7 +184,7 @@ impl Lane {
     pub(super) fn throttled(&self, now: Instant) -> Instant {
         let jitter = self.shared.random.of(0.5..=1.5);
         let state = &mut *lock(&self.state);
-        let part = state.company.as_ref().and_then(|company| company.part());
+        let part = state.writers.as_ref().and_then(|writers| writers.part());
         state.health.throttled(now, jitter, part)
     }
 

@@ -164,7 +164,7 @@ impl Lane {
     }
 
     /// Notes whether a neighbour has written since the last image.
-    pub(super) fn met(&self, neighbour: Contention) {
+    pub(super) fn note_contention(&self, neighbour: Contention) {
         lock(&self.state).shared = neighbour == Contention::Somebody;
     }
 

@@ -19,7 +19,7 @@
 //! | [`hold`] | granted tokens, and giving them back | no |
 //! | `memory` | the bucket as it was last seen, and its neighbours | no |
 //! | `health` | the circuit and the pace of one bucket | no |
-//! | `company`, `guess` | neighbours that write the same bucket, and the bets that suit them | no |
+//! | `writers`, `guess` | neighbours that write the same bucket, and the bets that suit them | no |
 //! | `keep` | settlements that have to be tried again | no |
 //! | `split` | spreading a bucket that is written too often | through the store |
 //! | `stop` | reasons not to decide at all: disabled, newer clients | no |
@@ -50,7 +50,6 @@
 //! has to be an answer of the last second ([`Freshness`]), or tokens that neighbours gave back would never be seen.
 
 pub(crate) mod ask;
-mod company;
 pub(crate) mod decide;
 pub(crate) mod drive;
 mod guess;
@@ -66,6 +65,7 @@ mod split;
 mod stop;
 pub(crate) mod target;
 mod worker;
+mod writers;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -83,10 +83,10 @@ use crate::{
     engine::{
         lane::{
             ask::{Ask, AskOutcome, Failure, Pending},
-            company::Company,
             health::Health,
             hold::Booked,
             queue::{Fetch, Next, Queue, Settlements, Start, Timing},
+            writers::Writers,
         },
         reserve::{LaneReserve, ReserveReturn, ReturnCause},
         runtime::{context::Context, moment::End},
@@ -125,7 +125,7 @@ struct LaneState {
     /// When neighbours were last seen to contend for the bucket, in epoch ms.
     crowded_at: Option<i64>,
     /// The neighbours, where there are any.
-    company: Option<Box<Company>>,
+    writers: Option<Box<Writers>>,
     /// The limits that were last asked with, for rounds that have no ask.
     limit_set: Option<Arc<LimitSet>>,
     /// The balances that the bucket was seen at, net of refunds.
@@ -161,6 +161,39 @@ enum Starter {
     WhoAsks(Ask),
     /// The lane's worker, which may have to be started.
     Others(Start),
+}
+
+/// An ask that was not taken in: the bucket's health or the bound of its queue forbids it.
+struct Refused {
+    ask: Ask,
+    reason: UnavailableReason,
+}
+
+impl Refused {
+    /// Answers the ask.
+    fn tell(self) {
+        let _ = self.ask.reply.send(AskOutcome::Failed(Failure::Unavailable(self.reason, None)));
+    }
+}
+
+impl LaneState {
+    /// Takes in an ask unless the bucket's health forbids it.
+    fn admit(&mut self, ask: Ask) -> Result<Ask, Refused> {
+        if let Some(reason) = self.health.refuses(ask.asked_at, ask.deadline) {
+            return Err(Refused { ask, reason });
+        }
+        let limit_set = ask.target.limit_set();
+        if !self.limit_set.as_ref().is_some_and(|known| Arc::ptr_eq(known, limit_set)) {
+            self.limit_set = Some(Arc::clone(limit_set));
+        }
+        Ok(ask)
+    }
+
+    /// Adds an ask to the queue, which holds at most `max`.
+    fn enqueue(&mut self, ask: Ask, max: usize) -> Result<Start, Refused> {
+        let refused = |ask| Refused { ask, reason: UnavailableReason::Overloaded };
+        self.queue.submit(ask, max).map_err(refused)
+    }
 }
 
 /// Locks a lane's state or reserve.
@@ -200,47 +233,31 @@ impl Lane {
         match self.join(ask) {
             Ok(Starter::WhoAsks(ask)) => self.begin_here(ask).await,
             Ok(Starter::Others(start)) => self.began(start),
-            Err((ask, reason)) => {
-                let _ = ask.reply.send(AskOutcome::Failed(Failure::Unavailable(reason, None)));
-            }
+            Err(refused) => refused.tell(),
         }
     }
 
     /// Asks like [`submit`](Self::submit), and leaves the work to the lane's task: several lanes are asked at once.
     pub(super) fn enqueue(self: &Arc<Self>, ask: Ask) {
         let mut state = lock(&self.state);
-        if let Some(reason) = state.health.refuses(ask.asked_at, ask.deadline) {
-            let _ = ask.reply.send(AskOutcome::Failed(Failure::Unavailable(reason, None)));
-            return;
-        }
-        match state.queue.submit(ask, self.shared.options.max_waiting) {
-            Ok(start) => {
-                drop(state);
-                self.began(start);
-            }
-            Err(ask) => {
-                let failure = Failure::Unavailable(UnavailableReason::Overloaded, None);
-                let _ = ask.reply.send(AskOutcome::Failed(failure));
-            }
+        let start = state.admit(ask).and_then(|ask| state.enqueue(ask, self.shared.options.max_waiting));
+        drop(state);
+        match start {
+            Ok(start) => self.began(start),
+            Err(refused) => refused.tell(),
         }
     }
 
     /// Decides under the lock what becomes of an ask: it begins the work, joins the queue, or is refused by the
     /// bucket's health or the queue's bound.
-    fn join(&self, ask: Ask) -> Result<Starter, (Ask, UnavailableReason)> {
+    fn join(&self, ask: Ask) -> Result<Starter, Refused> {
         let mut state = lock(&self.state);
-        if let Some(reason) = state.health.refuses(ask.asked_at, ask.deadline) {
-            return Err((ask, reason));
-        }
-        if !state.limit_set.as_ref().is_some_and(|known| Arc::ptr_eq(known, ask.target.limit_set())) {
-            state.limit_set = Some(Arc::clone(ask.target.limit_set()));
-        }
+        let ask = state.admit(ask)?;
         // If several asks come at once, the first should not go without the others.
         if state.health.not_before(ask.asked_at).is_none() && state.queue.begin_alone() {
             return Ok(Starter::WhoAsks(ask));
         }
-        let start = state.queue.submit(ask, self.shared.options.max_waiting);
-        start.map(Starter::Others).map_err(|ask| (ask, UnavailableReason::Overloaded))
+        state.enqueue(ask, self.shared.options.max_waiting).map(Starter::Others)
     }
 
     /// Books a settlement.

@@ -52,10 +52,10 @@ pub(crate) struct Queue<A, P> {
     fetch: Fetch,
     /// Tells if a worker runs.
     worker: WorkerState,
-    /// Number of asks that the worker has met; `met_before` is the number of the last time when there were any.
-    met: usize,
+    /// Number of asks that the worker has met; `asks_before` is the number of the last time when there were any.
+    asks_met: usize,
     /// The same, of the last time when there were any.
-    met_before: usize,
+    asks_before: usize,
 }
 
 /// Tells if a worker has to be started for what was just queued.
@@ -136,8 +136,8 @@ impl<A, P> Default for Queue<A, P> {
             flush_at: None,
             fetch: Fetch::No,
             worker: WorkerState::Idle,
-            met: 0,
-            met_before: 0,
+            asks_met: 0,
+            asks_before: 0,
         }
     }
 }
@@ -153,7 +153,7 @@ impl<A: Waiting, P> Queue<A, P> {
             }
         }
         self.asks.push_back(ask);
-        self.met += 1;
+        self.asks_met += 1;
         Ok(self.start())
     }
 
@@ -163,7 +163,7 @@ impl<A: Waiting, P> Queue<A, P> {
         let alone = self.worker == WorkerState::Idle && self.has_nothing_to_do() && self.is_quiet();
         if alone {
             self.worker = WorkerState::Running;
-            self.met += 1;
+            self.asks_met += 1;
         }
         alone
     }
@@ -223,7 +223,7 @@ impl<A: Waiting, P> Queue<A, P> {
 
     /// Returns true if asks seem to come one by one.
     fn is_quiet(&self) -> bool {
-        self.met == 0 && self.met_before <= 1
+        self.asks_met == 0 && self.asks_before <= 1
     }
 
     /// Returns true if a worker could stop.
@@ -244,9 +244,9 @@ impl<A: Waiting, P> Queue<A, P> {
     /// Ends the worker, and remembers how many asks it met.
     fn stop(&mut self) {
         self.worker = WorkerState::Idle;
-        match std::mem::take(&mut self.met) {
+        match std::mem::take(&mut self.asks_met) {
             0 => {}
-            met => self.met_before = met,
+            met => self.asks_before = met,
         }
         // Most lanes are idle: their memory is for others.
         self.asks = VecDeque::new();

@@ -96,7 +96,7 @@ impl Drive<'_> {
         self.lane.remember(Some(Arc::clone(&image)));
         telemetry::served(draft.served.len());
         debts(&image, &draft.adjust);
-        self.lane.keep_company(&self.limit_set, &image, &draft.consumed, draft.now);
+        self.lane.note_writers(&self.limit_set, &image, &draft.consumed, draft.now);
         let baseline = grant(self.lane, &self.limit_set, &mut self.asks, &image, draft);
         self.lane.refunded(&self.limit_set, &draft.adjust);
         fill_up(self.lane, &self.limit_set, &image, draft, baseline);
@@ -120,12 +120,12 @@ impl Drive<'_> {
         }
         if let Some(image) = &image {
             lane.observe(&self.limit_set, image, &balances(&self.limit_set, image, now), now);
-            lane.keep_company(&self.limit_set, image, &[], now);
+            lane.note_writers(&self.limit_set, image, &[], now);
         }
         lane.remember(image.map(Arc::new));
         self.freshness = Freshness::Fresh;
         telemetry::again("condition");
-        lane.met(Contention::Somebody);
+        lane.note_contention(Contention::Somebody);
         self.lost += 1;
         self.lost_at = now;
         if self.lost > 1 {

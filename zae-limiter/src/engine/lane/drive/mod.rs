@@ -312,7 +312,11 @@ pub(crate) async fn look(lane: &Lane) -> Freshness {
     let read = bucket::read(&lane.shared.store, &lane.shared.namespace, &lane.key);
     match lane.shared.deadlines.until(after(Instant::now(), lane.shared.options.write_timeout), read).await {
         Ok(Ok(image)) => {
-            lane.met(if image.as_ref() == before.as_deref() { Contention::Nobody } else { Contention::Somebody });
+            lane.note_contention(if image.as_ref() == before.as_deref() {
+                Contention::Nobody
+            } else {
+                Contention::Somebody
+            });
             lane.remember(image.map(Arc::new));
             Freshness::Fresh
         }

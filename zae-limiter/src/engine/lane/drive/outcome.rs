@@ -15,7 +15,7 @@ use crate::{
         },
         telemetry::{self, Under},
     },
-    error::{RepositoryError, SettleOutlook, StoreError, StoreErrorKind, UnavailableReason},
+    error::{RepositoryError, SettleOutlook, StoreError, UnavailableReason},
     store::bucket::WriteOutcome,
 };
 
@@ -54,8 +54,7 @@ pub(super) fn unknown<'a>(limit_set: &LimitSet, written: &WriteDraft, amounts: i
 
 /// Creates the error of a round that lost to neighbours too often.
 pub(super) fn contended() -> RepositoryError {
-    let source = format!("{MAX_LOST} attempts in a row met another writer");
-    StoreError::new("UpdateItem", StoreErrorKind::NotApplied, source).into()
+    StoreError::contended("UpdateItem", format!("{MAX_LOST} attempts in a row met another writer")).into()
 }
 
 /// Notifies the waiters of settlements.

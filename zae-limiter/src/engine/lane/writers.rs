@@ -1,11 +1,11 @@
-//! The neighbours that write the same bucket, as a lane knows them: [`Company`].
+//! The neighbours that write the same bucket, as a lane knows them: [`Writers`].
 
 use std::sync::Arc;
 
 use super::{Lane, lock};
 use crate::{
     bucket::{Amounts, bet, image::Image, limit_set::LimitSet, plan::Goal, write::BucketWrite},
-    engine::lane::guess::{Guess, Outlook},
+    engine::lane::guess::{Guess, Observation},
 };
 
 /// Time for which a bucket counts as shared after neighbours were seen, in ms.
@@ -17,7 +17,7 @@ const MOST_BETS: u32 = 2;
 
 /// The neighbours of one bucket.
 #[derive(Debug, Default)]
-pub(super) struct Company {
+pub(super) struct Writers {
     limit_set: Option<Arc<LimitSet>>,
     flows: Vec<Flow>,
     /// When the measurement began, in epoch ms.
@@ -25,7 +25,7 @@ pub(super) struct Company {
     /// When the image was seen, in epoch ms.
     seen_at: i64,
     /// True if a neighbour was seen to write since the measurement began.
-    met: bool,
+    wrote: bool,
 }
 
 /// Consumption of one limit.
@@ -41,7 +41,7 @@ struct Flow {
     own_rate: f64,
 }
 
-impl Company {
+impl Writers {
     /// Notes what `image` shows at `now` (epoch ms) after a write that consumed `own` (in mt, by limit), or that was
     /// lost.
     fn observe(&mut self, limit_set: &Arc<LimitSet>, image: &Image, own: &[i64], now: i64) {
@@ -58,7 +58,7 @@ impl Company {
                 flows: (0..limit_set.applied.len()).map(flow).collect(),
                 since: now,
                 seen_at: now,
-                met: false,
+                wrote: false,
             };
             return;
         }
@@ -66,7 +66,7 @@ impl Company {
         for (slot, flow) in self.flows.iter_mut().enumerate() {
             flow.own += i128::from(own.get(slot).copied().unwrap_or(0));
             let consumed = counter(slot);
-            self.met |= consumed - flow.consumed != flow.own;
+            self.wrote |= consumed - flow.consumed != flow.own;
             if passed < WINDOW {
                 continue;
             }
@@ -97,17 +97,17 @@ fn says_shared(image: &Image, now: i64) -> bool {
 
 impl Lane {
     /// Notes the image that a write has shown.
-    pub(super) fn keep_company(&self, limit_set: &Arc<LimitSet>, image: &Image, own: &[i64], now: i64) {
+    pub(super) fn note_writers(&self, limit_set: &Arc<LimitSet>, image: &Image, own: &[i64], now: i64) {
         let mut state = lock(&self.state);
         // Most buckets have one writer: they need no memory for this.
-        if state.company.is_some() || state.shared || says_shared(image, now) {
-            state.company.get_or_insert_default().observe(limit_set, image, own, now);
+        if state.writers.is_some() || state.shared || says_shared(image, now) {
+            state.writers.get_or_insert_default().observe(limit_set, image, own, now);
         }
     }
 
     /// Computes the amounts to debit ahead of use where the bucket has `left`, for a life that suits its processes.
     pub(super) fn order(&self, left: &[i64]) -> Option<Amounts> {
-        let part = lock(&self.state).company.as_ref().and_then(|company| company.part());
+        let part = lock(&self.state).writers.as_ref().and_then(|writers| writers.part());
         let mut reserve = self.reserve()?;
         if let Some(part) = part {
             reserve.adapt(part.recip());
@@ -122,9 +122,9 @@ impl Lane {
         if is_said {
             return None;
         }
-        let met = self.is_crowded(now)
-            || says_shared(image, now) && lock(&self.state).company.as_ref().is_some_and(|company| company.met);
-        met.then_some(now + SHARED_MS)
+        let is_shared = self.is_crowded(now)
+            || says_shared(image, now) && lock(&self.state).writers.as_ref().is_some_and(|writers| writers.wrote);
+        is_shared.then_some(now + SHARED_MS)
     }
 
     /// Makes of `write`, which was planned from `image` for `goal`, one that leaves room for neighbours where there are
@@ -152,12 +152,13 @@ impl Lane {
 
     fn guess(&self, image: &Image, limit_set: &LimitSet, goal: &Goal<'_>, out: &[i64], lost: u32) -> Option<Guess> {
         let state = lock(&self.state);
-        let company = state.company.as_deref();
+        let writers = state.writers.as_deref();
         let rates: Vec<Option<f64>> =
-            company.map_or_else(Vec::new, |company| company.flows.iter().map(|flow| flow.rate).collect());
-        let seen_at = company.map_or(goal.now, |company| company.seen_at);
+            writers.map_or_else(Vec::new, |writers| writers.flows.iter().map(|flow| flow.rate).collect());
+        let seen_at = writers.map_or(goal.now, |writers| writers.seen_at);
         drop(state);
-        let outlook = Outlook { image, seen_at, limit_set, shards: goal.shards, now: goal.now, rates: &rates, lost };
-        outlook.guess(out, !goal.adjust.is_empty(), &self.shared.random)
+        let observation =
+            Observation { image, seen_at, limit_set, shards: goal.shards, now: goal.now, rates: &rates, lost };
+        observation.guess(out, !goal.adjust.is_empty(), &self.shared.random)
     }
 }
