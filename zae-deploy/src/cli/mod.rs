@@ -17,6 +17,7 @@ mod args;
 mod audit;
 mod bucket;
 mod context;
+mod cost;
 mod doctor;
 mod entity;
 mod error;

@@ -5,7 +5,8 @@ use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use super::{
     CliError, Context,
     args::{Global, Target},
-    audit, bucket, doctor, entity, explain, limits, namespace, prices, resource, shell, stack, system, top, usage,
+    audit, bucket, cost, doctor, entity, explain, limits, namespace, prices, resource, shell, stack, system, top,
+    usage,
 };
 
 /// Deploys and operates the zae rate limiter: its stack, its limits and its usage
@@ -54,6 +55,7 @@ pub(crate) enum Command {
     Explain(explain::Explain),
     Doctor(doctor::Doctor),
     Top(top::Top),
+    Cost(cost::MonthlyCost),
     /// Show usage
     Usage(usage::Group),
     /// Show the audit trail
@@ -98,6 +100,7 @@ impl Command {
             Self::Explain(explain) => explain.run(cx).await,
             Self::Doctor(doctor) => doctor.run(cx).await,
             Self::Top(top) => top.run(cx).await,
+            Self::Cost(cost) => cost.run(cx).await,
             Self::Usage(group) => group.run(cx).await,
             Self::Audit(group) => group.run(cx).await,
             Self::Stack(command) => command.run(cx).await,

@@ -6,6 +6,7 @@
 mod audit;
 mod bad_input;
 mod buckets;
+mod cost;
 mod docs;
 mod doctor;
 mod entities;

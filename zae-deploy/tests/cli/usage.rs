@@ -107,3 +107,14 @@ fn usage_is_drawn() {
     assert_eq!(stage.ok(&["usage", "list", "-e", "nobody", "--plot"]), "No usage snapshots found\n");
     assert_eq!(stage.json(&of), stage.json(&of[..4]), "a program gets the numbers");
 }
+
+#[test]
+fn a_month_is_estimated_from_what_was_counted() {
+    let stage = with_usage();
+    let estimate = stage.json(&["cost", "--resource", "gpt-4", "--start", "2026-01-15T22:00:00Z"]);
+    // Two hours of one user, and of the other: three changes each.
+    assert_eq!(estimate["rate"]["source"], "counted", "{estimate}");
+    assert_eq!(estimate["rate"]["events"], 12, "{estimate}");
+    assert_eq!(estimate["per_million_decisions"], serde_json::Value::Null, "{estimate}");
+    stage.fails("cost-without-usage", &["cost", "--entity-id", "nobody", "--start", "2026-01-15"], 1);
+}
