@@ -63,6 +63,14 @@ impl Bucket {
         item
     }
 
+    /// Returns the item as a limiter's split leaves it: a creation of its own, without a lifetime.
+    pub fn split_item(&self) -> Value {
+        let mut item = self.item();
+        item["z_inc"] = json!({"S": format!("{:016x}", self.shard + 1)});
+        item.as_object_mut().expect("an item is a map").remove("ttl");
+        item
+    }
+
     /// Returns the record of its creation.
     pub fn created(&self, number: u64, at: i64) -> Value {
         record("INSERT", number, at, None, Some(self.item()))

@@ -42,6 +42,8 @@ pub struct BatchOutcome {
     pub refills_written: u64,
     /// Number of shards that were updated or created.
     pub shards_told: u64,
+    /// Number of buckets whose shards were folded.
+    pub buckets_folded: u64,
     /// Audit events archived.
     pub events_archived: u64,
     /// Number of unreadable records.
@@ -108,6 +110,8 @@ impl Aggregator {
         let records = read(records, &mut outcome);
         self.count(&records, deadline, &mut outcome).await;
         self.tell_shards(&records, deadline, &mut outcome).await;
+        // Before the refills, which would make a quiet shard look like one in use.
+        self.fold(&records, deadline, &mut outcome).await;
         self.refill(&records, deadline, &mut outcome).await;
         self.archive_removed(&records, &mut outcome).await;
         outcome
@@ -194,6 +198,32 @@ impl Aggregator {
                     outcome.refills_failed += 1;
                     outcome.error(format!("Error refilling bucket: {error}"));
                 }
+            }
+        }
+    }
+
+    /// A bucket that is not folded now is folded after its next silence; nothing has to be delivered again.
+    async fn fold(&self, records: &[StreamRecord], deadline: Option<Instant>, outcome: &mut BatchOutcome) {
+        for record in records {
+            let StreamChange::Bucket(change) = &record.change else { continue };
+            if !change.ends_silence() {
+                continue;
+            }
+            match persistently(deadline, || self.table.fold_quiet(change)).await {
+                Ok(None) => {}
+                Ok(Some(folded)) => {
+                    outcome.buckets_folded += 1;
+                    tracing::info!(
+                        target: "zae_limiter_aggregator.processor",
+                        entity_id = change.entity(), resource = change.resource(), shards = folded.shards_before,
+                        "Quiet bucket folded"
+                    );
+                }
+                Err(error) => tracing::warn!(
+                    target: "zae_limiter_aggregator.processor",
+                    entity_id = change.entity(), resource = change.resource(), exception = %error,
+                    "Error folding bucket"
+                ),
             }
         }
     }

@@ -30,6 +30,7 @@ pub async fn handle(aggregator: &Aggregator, event: &Value, request_id: &str, en
         target: "zae_limiter_aggregator.handler",
         request_id, processed = outcome.processed, snapshots_updated = outcome.snapshots_updated,
         duplicates = outcome.duplicates, refills_written = outcome.refills_written,
+        buckets_folded = outcome.buckets_folded,
         events_archived = outcome.events_archived, failed = outcome.failed.len(), error_count = outcome.errors.len(),
         processing_time_ms = elapsed, "Lambda invocation completed"
     );

@@ -4,16 +4,16 @@ use serde_json::Value;
 
 use crate::support::{
     World, counted, event, failures,
-    records::{Bucket, NEW_YEAR, expired},
+    records::{Bucket, NEW_YEAR, expired, record},
     steps::When,
 };
 
 const BEFORE_ONE: i64 = NEW_YEAR + 3_599;
 const AFTER_ONE: i64 = NEW_YEAR + 3_600;
 
-/// Two entities, two hours, a nearly empty bucket, one whose number of shards was doubled, and two expired audit
-/// events.
-fn batch() -> (Vec<Value>, Vec<Bucket>) {
+/// Three entities, two hours, a nearly empty bucket, one whose number of shards was doubled, one that is to be folded,
+/// and two expired audit events.
+fn batch() -> (Vec<Value>, Vec<Value>) {
     let mut drained = Bucket::new("key-1", "gpt-4");
     drained.take(&[("rpm", 995), ("tpm", 100)]);
     let mut sharded = Bucket::new("key-2", "gpt-4");
@@ -27,7 +27,12 @@ fn batch() -> (Vec<Value>, Vec<Bucket>) {
     sharded.shards = 2;
     records.push(sharded.changed(&before, 5, AFTER_ONE));
     records.push(expired(6, "01KDW0N0000000000000000001", "2025-10-01T00:00:01Z"));
-    (records, vec![drained, sharded])
+    let quiet = |shard| Bucket { shard, shards: 2, ..Bucket::new("key-3", "gpt-4") };
+    let mut old = quiet(1).split_item();
+    old["rf"]["N"] = (NEW_YEAR * 1_000 - 400_000).to_string().into();
+    records.push(record("MODIFY", 7, NEW_YEAR, Some(old), Some(quiet(1).split_item())));
+    let items = [drained.item(), sharded.item(), quiet(0).split_item(), quiet(1).split_item()];
+    (records, items.to_vec())
 }
 
 /// Checks everything that a batch writes.
@@ -47,6 +52,9 @@ async fn check(world: &World, context: &str) {
     assert_eq!((number(&drained, "b_rpm_tk"), number(&drained, "b_rpm_tc")), (1_000_000, 1_000_000), "{context}");
     let second = world.store.get("aB3x_9QwZ1k/BUCKET#key-2#gpt-4#1").await.expect(context);
     assert_eq!((number(&second, "shard_count"), number(&second, "b_rpm_tc")), (2, 0), "{context}");
+    let folded = world.store.get("aB3x_9QwZ1k/BUCKET#key-3#gpt-4#0").await.unwrap();
+    assert_eq!((number(&folded, "shard_count"), number(&folded, "b_rpm_tk")), (1, 1_000_000), "{context}");
+    assert_eq!(world.store.get("aB3x_9QwZ1k/BUCKET#key-3#gpt-4#1").await, None, "{context}");
     let objects = world.s3.objects();
     assert_eq!(objects.len(), 1, "{context}");
     assert_eq!(objects[0].2.len(), 2, "{context}");
@@ -58,7 +66,7 @@ async fn exact_whatever_write_it_was() {
     let steps = {
         let world = World::new().await;
         for bucket in &buckets {
-            world.store.put(&bucket.item()).await;
+            world.store.put(bucket).await;
         }
         let aggregator = world.aggregator().await;
         world.steps.arm(None);
@@ -72,7 +80,7 @@ async fn exact_whatever_write_it_was() {
             let context = format!("{when:?} write {index} of {steps}");
             let world = World::new().await;
             for bucket in &buckets {
-                world.store.put(&bucket.item()).await;
+                world.store.put(bucket).await;
             }
             let doomed = world.aggregator().await;
             world.steps.arm(Some((index, when)));

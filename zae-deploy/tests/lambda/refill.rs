@@ -3,7 +3,10 @@
 use serde_json::Value;
 use zae_limiter::{Clock, SystemClock};
 
-use crate::support::{World, event, records::Bucket};
+use crate::support::{
+    World, event,
+    records::{self, Bucket},
+};
 
 fn number(item: &Value, name: &str) -> i64 {
     item[name]["N"].as_str().unwrap().parse().unwrap()
@@ -100,4 +103,53 @@ async fn the_reserved_limit_is_filled_before_neighbours_shard_for_want_of_it() {
     let aggregator = world.aggregator().await;
     assert_eq!(aggregator.invoke(&event(&[record])).await["body"]["refills_written"], 1);
     assert_eq!(number(&world.store.get(&bucket.pk()).await.unwrap(), "b_wcu_tk"), 1_000_000);
+}
+
+/// Runs a batch that shows `item` with another counter-less attribute changed, and answers the item afterwards.
+async fn shown(world: &World, item: &Value) -> (Value, Value) {
+    let mut before = item.clone();
+    before["b_rpm_cp"] = serde_json::json!({"N": "9000000"});
+    let at = SystemClock.now_ms() / 1_000;
+    world.store.put(item).await;
+    let aggregator = world.aggregator().await;
+    let change = records::record("MODIFY", 1, at, Some(before), Some(item.clone()));
+    let answer = aggregator.invoke(&event(&[change])).await;
+    (world.store.get(item["PK"]["S"].as_str().unwrap()).await.unwrap(), answer)
+}
+
+#[tokio::test]
+async fn a_lowered_ceiling_cuts_the_balance_and_the_stamp_of_a_schedule_is_renewed() {
+    let world = World::new().await;
+    let bucket = Bucket { last_refill: SystemClock.now_ms() - 1_000, ..Bucket::new("key-1", "gpt-4") };
+    let mut item = bucket.item();
+    for (name, value) in [("b_rpm_cp", "10000"), ("b_rpm_ra", "10000"), ("vu", "0")] {
+        item[name] = serde_json::json!({"N": value});
+    }
+    for (name, value) in [("sched", "1m0-29s500"), ("sched_tz", "UTC")] {
+        item[name] = serde_json::json!({"S": value});
+    }
+    let (after, answer) = shown(&world, &item).await;
+    assert_eq!(answer["body"]["refills_written"], 1);
+    assert!(number(&after, "b_rpm_tk") <= 10_000, "{after}");
+    assert!(number(&after, "vu") > SystemClock.now_ms(), "{after}");
+}
+
+#[tokio::test]
+async fn a_window_that_a_neighbour_told_of_is_applied() {
+    let world = World::new().await;
+    let now = SystemClock.now_ms();
+    let mut bucket = Bucket { shard: 3, shards: 4, last_refill: now - 400_000, ..Bucket::new("key-1", "gpt-4") };
+    bucket.limits = vec![("rpm", 7_000, 40_000, 0, 1_000, 3_000)];
+    let mut item = bucket.item();
+    let opened = now - 2_000;
+    for (name, value) in [("rsa", 300), ("ws", opened), ("wa", now - 305_000), ("wtc", 3_000), ("gc", 4)] {
+        item[format!("b_rpm_{name}")] = serde_json::json!({"N": value.to_string()});
+    }
+    item["vu"] = serde_json::json!({"N": "0"});
+    world.store.put(&Bucket { shard: 0, ..bucket.clone() }.item()).await;
+    let (after, answer) = shown(&world, &item).await;
+    assert_eq!(answer["body"]["refills_written"], 1);
+    let found = ["b_rpm_tk", "b_rpm_wa", "b_rpm_ws", "vu"].map(|name| number(&after, name));
+    assert_eq!(found, [10_000, opened, opened, opened + 300_000]);
+    assert!(number(&after, "rf") >= opened, "{after}");
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::support::{
     World, event, failures,
-    records::{Bucket, NEW_YEAR},
+    records::{self, Bucket, NEW_YEAR},
 };
 
 fn number(item: &Value, name: &str) -> i64 {
@@ -50,9 +50,87 @@ async fn other_shards_and_unchanged_numbers_tell_nobody() {
     let world = World::new().await;
     let aggregator = world.aggregator().await;
     let before = Bucket::new("key-1", "gpt-4");
-    let second = Bucket { shard: 1, shards: 2, ..before.clone() };
+    let mut second = Bucket { shard: 1, shards: 2, ..before.clone() };
+    // No more than a quarter of each.
+    (second.limits[0].1, second.limits[1].1) = (250_000, 25_000_000);
     let raised = Bucket { shards: 4, ..second.clone() };
     world.store.take_writes();
     aggregator.invoke(&event(&[raised.changed(&second, 1, NEW_YEAR), before.changed(&before, 2, NEW_YEAR)])).await;
     assert_eq!(world.store.take_writes(), 0);
+}
+
+/// The shards of a bucket that a limiter split: `last_refill` of each, and 100 rpm in it.
+async fn split(world: &World, last_refill: &[i64]) -> Vec<Bucket> {
+    let shards = u32::try_from(last_refill.len()).unwrap();
+    let mut buckets = Vec::new();
+    for (shard, last_refill) in (0..).zip(last_refill) {
+        let mut bucket = Bucket { shard, shards, last_refill: *last_refill, ..Bucket::new("key-1", "gpt-4") };
+        bucket.limits[0].1 = 100_000;
+        world.store.put(&bucket.split_item()).await;
+        buckets.push(bucket);
+    }
+    buckets
+}
+
+/// Runs a batch with one change of the second shard, whose last refill was at `before`; answers the shards afterwards.
+async fn shards_after(world: &World, buckets: &[Bucket], before: i64) -> Vec<(u32, i64)> {
+    let now = zae_limiter::Clock::now_ms(&zae_limiter::SystemClock);
+    let new = buckets[1].split_item();
+    let mut old = new.clone();
+    old["rf"] = serde_json::json!({"N": before.to_string()});
+    let record = records::record("MODIFY", 1, now / 1_000, Some(old), Some(new));
+    let aggregator = world.aggregator().await;
+    assert_eq!(failures(&aggregator.invoke(&event(&[record])).await), Vec::<&str>::new());
+    let mut found = Vec::new();
+    for bucket in buckets {
+        let item = world.store.get(&bucket.pk()).await;
+        found.extend(item.map(|item| (bucket.shard, number(&item, "shard_count"))));
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_bucket_that_was_split_is_folded_by_the_first_use_after_a_long_silence() {
+    let world = World::new().await;
+    let now = zae_limiter::Clock::now_ms(&zae_limiter::SystemClock);
+    // Full since long; the record's shard was refilled by that use.
+    let buckets = split(&world, &[now - 400_000, now - 1_000, now - 400_000, now - 500_000]).await;
+    assert_eq!(shards_after(&world, &buckets, now - 400_000).await, [(0, 1)]);
+    let whole = world.store.get(&buckets[0].pk()).await.unwrap();
+    // Three shares of 250 that are full again, and the fourth with its 100 and the gain of a second or more.
+    let tokens = number(&whole, "b_rpm_tk");
+    assert!((854_000..900_000).contains(&tokens), "{tokens}");
+    // Delivered again, there is nothing left to fold.
+    assert_eq!(shards_after(&world, &buckets, now - 400_000).await, [(0, 1)]);
+    assert_eq!(number(&world.store.get(&buckets[0].pk()).await.unwrap(), "b_rpm_tk"), tokens);
+}
+
+#[tokio::test]
+async fn a_bucket_in_use_is_not_folded() {
+    let now = zae_limiter::Clock::now_ms(&zae_limiter::SystemClock);
+    let (quiet, recent) = (now - 400_000, now - 350_000);
+    for (of_others, before, use_since) in [
+        // Another shard was used since, the silence was too short, and the record's shard is in use.
+        (recent, quiet, 0),
+        (quiet, recent, 0),
+        (quiet, quiet, 500),
+    ] {
+        let world = World::new().await;
+        let buckets = split(&world, &[of_others, now - 1_000]).await;
+        let used = Bucket { last_refill: now - 1_000 + use_since, ..buckets[1].clone() };
+        world.store.put(&used.split_item()).await;
+        assert_eq!(shards_after(&world, &buckets, before).await, [(0, 2), (1, 2)], "{of_others} {before} {use_since}");
+    }
+}
+
+#[tokio::test]
+async fn shards_that_python_clients_made_are_not_folded() {
+    let world = World::new().await;
+    let now = zae_limiter::Clock::now_ms(&zae_limiter::SystemClock);
+    let buckets = split(&world, &[now - 400_000, now - 1_000]).await;
+    // A clone is a copy of the first shard, with the stamp of its creation.
+    let mut clone = buckets[1].split_item();
+    clone["z_inc"] = buckets[0].split_item()["z_inc"].clone();
+    world.store.put(&clone).await;
+    assert_eq!(shards_after(&world, &buckets, now - 400_000).await, [(0, 2), (1, 2)]);
 }

@@ -150,9 +150,10 @@ fn tracing_and_archive_bring_their_own_permissions_and_go_with_them() {
     assert_eq!(policies(&[("EnableAuditArchival", "false")]), ["DynamoDBAccess", "PassThrough"]);
     let traced = policies(&[("EnableTracing", "true"), ("EnableAuditArchival", "false")]);
     assert_eq!(traced, ["DynamoDBAccess", "XRayAccess", "Active"]);
-    let role = &template["Resources"]["AggregatorRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0];
+    let role = &template["Resources"]["AggregatorRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"];
     let actions = ["GetItem", "PutItem", "UpdateItem", "Query"].map(|name| format!("dynamodb:{name}"));
-    assert_eq!(role["Action"], serde_json::json!(actions));
+    assert_eq!(role[0]["Action"], serde_json::json!(actions));
+    assert_eq!(role[1]["Action"], "dynamodb:DeleteItem");
 }
 
 #[test]

@@ -42,7 +42,10 @@
 //! make a write *set*: it is left alone while nothing moves.
 
 mod limit;
+mod refill;
 mod timed;
+
+pub(crate) use refill::{is_overdue, refill};
 
 use crate::{
     bucket::{
@@ -148,49 +151,6 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
 fn owner(image: &Image, goal: &Goal<'_>) -> Option<OwnerWrite> {
     let owner = goal.owner.filter(|owner| owner.replaces(&image.owner) && leftovers(image, goal).is_empty())?;
     Some(OwnerWrite { to: owner.clone(), from: image.owner.stamp.clone() })
-}
-
-/// Computes the write that credits all limits of `image` for the time since its last refill; `None` when there is
-/// nothing to gain, when nobody can take anything, or when newer clients have to look at the bucket first.
-pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite> {
-    if image.disabled || now <= image.refill_at(now) || image.valid_until.is_some_and(|until| until <= now) {
-        return None;
-    }
-    let goal =
-        Goal { limits: &[], take: &[], adjust: &[], shards, ttl: Lifetime::AsIs, owner: None, soft_until: None, now };
-    let parts = parts(image, &goal);
-    let gains = |part: &LimitPlan<'_>| {
-        !part.wanted.is_quota() && part.balance.tokens > part.stored.and_then(|stored| stored.tokens).unwrap_or(0)
-    };
-    let wcu_credit = wcu_credit(image, now);
-    if wcu_credit == 0 && !parts.iter().any(gains) {
-        return None;
-    }
-    Some(BucketWrite {
-        expect_refill: Some(image.last_refill),
-        expect_shards: image.shard_count,
-        expect_incarnation: None,
-        expect_valid: Validity::AbsentOrAfter(now),
-        expect_enabled: Enabled::Yes,
-        bypass: None,
-        remove: Vec::new(),
-        // Nothing is taken here, so that the lifetime says nothing.
-        limits: parts
-            .iter()
-            .filter_map(|part| part.write(RefillInstant::Moves, None, (image, shards), now))
-            .take(MAX_LIMITS)
-            .collect(),
-        set_refill: Some(now),
-        wcu_credit,
-        set_ttl: None,
-        expect_ttl: None,
-        set_watch: watch(image, Some(now), now),
-        set_owner: None,
-        refund: None,
-        ladder: None,
-        set_shared: None,
-        set_shards: None,
-    })
 }
 
 /// Returns true if the write of `goal` would set or remove the stamp of a soft limit that is wrong or over.

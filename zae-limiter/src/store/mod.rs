@@ -37,6 +37,7 @@
 
 mod admin;
 pub(crate) mod bucket;
+pub(crate) mod fold;
 #[cfg(feature = "sim")]
 pub(crate) mod model;
 mod read;

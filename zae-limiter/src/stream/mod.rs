@@ -14,6 +14,7 @@
 //!             StreamChange::Bucket(change) => {
 //!                 counts.add(&record.sequence, change);
 //!                 table.propagate_shards(change).await?; // a client raised the number of shards
+//!                 table.fold_quiet(change).await?; // nobody needs the shards any more
 //!             }
 //!             StreamChange::AuditRemoved(event) => println!("{}", event.json_line()), // to the archive
 //!             _ => {}
@@ -33,7 +34,7 @@
 //! # Exactly once, out of at least once
 //!
 //! Lambda delivers the records of each item in order, and repeats them after a failure, possibly in other batches. Each
-//! of the three writes handles that in its own way:
+//! of the writes handles that in its own way:
 //!
 //! - **Counting** stores in each snapshot the last record counted per stream shard, in the same write that adds. A
 //!   record that is not newer is a duplicate ([`StreamTable::count`]).
@@ -41,15 +42,20 @@
 //!   ([`StreamTable::refill`]).
 //! - **Propagating** a number of shards raises numbers and creates items that do not exist. Repeated, both conditions
 //!   fail ([`StreamTable::propagate_shards`]).
+//! - **Folding** is one transaction on the shards as they were read. Repeated, it finds one shard
+//!   ([`StreamTable::fold_quiet`]).
 //!
 //! No acquire depends on any of this. Without an aggregator there is no usage history, and a bucket is refilled by its
 //! users.
 
 mod archive;
+mod fold;
 mod propagate;
 mod record;
 mod refill;
 mod usage;
+#[cfg(test)]
+mod vectors;
 
 use std::sync::Arc;
 

@@ -116,6 +116,6 @@ impl StreamTable {
 }
 
 /// Validates the names in a record, which are plain text so far.
-fn owner(change: &BucketChange) -> Result<(NamespaceId, EntityId, ResourceName), ValidationError> {
+pub(super) fn owner(change: &BucketChange) -> Result<(NamespaceId, EntityId, ResourceName), ValidationError> {
     Ok((NamespaceId::new(&change.namespace)?, EntityId::new(&change.entity)?, ResourceName::new(&change.resource)?))
 }

@@ -69,6 +69,8 @@ pub struct BucketChange {
     pub(super) overdrawn: Vec<String>,
     /// Its previous number of shards, if it existed.
     pub(super) shards_before: Option<u32>,
+    /// Its previous refill instant, in epoch ms.
+    pub(super) refilled_before: Option<i64>,
     /// The new item; `None` if it is not a bucket, or uses features of newer clients.
     pub(super) image: Option<Image>,
 }
@@ -241,6 +243,7 @@ fn bucket_change(new: &Item, old: Option<&Item>, at: Option<i64>) -> Result<Buck
         consumed,
         overdrawn,
         shards_before,
+        refilled_before: old.map(|old| number(old, "rf")).transpose()?.flatten(),
         image,
     })
 }

@@ -5,6 +5,9 @@
 //! aggregator refills only if the remaining tokens would not last for another batch like the one it has just seen; more
 //! often would waste writes.
 //!
+//! It also cuts a balance that lies above a lowered ceiling, and applies a period of a quota that has begun, on each
+//! shard that a record shows: until then Python clients take two calls for each acquire of that shard.
+//!
 //! It uses the same plan as an acquire, with nothing taken, so it can neither lose nor create tokens (see
 //! [`bucket::plan`](crate::bucket::plan)).
 
@@ -12,7 +15,10 @@ use std::collections::BTreeMap;
 
 use super::{BucketChange, StreamChange, StreamRecord, StreamTable};
 use crate::{
-    bucket::{image::Image, plan::refill},
+    bucket::{
+        image::Image,
+        plan::{is_overdue, refill},
+    },
     error::RepositoryError,
     store::{ConditionalUpdate, Consistency},
     wire::{bucket, expression::Key, keys, sequence::SequenceNumber},
@@ -39,7 +45,7 @@ pub struct BucketActivity {
     /// The shard's index.
     shard: u32,
     /// The bucket's state in that record.
-    image: Image,
+    pub(super) image: Image,
     /// Net consumption by limit in the batch, in mt.
     demand: BTreeMap<String, i64>,
 }
@@ -50,7 +56,7 @@ pub struct BucketActivity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refill {
-    /// Every limit was credited for the time since the last refill.
+    /// Every limit was brought up to date: credited, cut, or restored where its period has begun.
     Done,
     /// There is enough for another batch like this one, or nothing was gained.
     NotNeeded,
@@ -98,19 +104,23 @@ impl BucketActivity {
         &self.resource
     }
 
-    /// Returns true if the tokens in the bucket would not last for another such batch.
-    fn is_due(&self, image: &Image) -> bool {
-        // A quota gains nothing before its next period, which its users begin.
+    /// Returns true if the tokens in the bucket would not last for another such batch, or if a limit is cut or restored
+    /// at `now` (epoch ms).
+    pub(super) fn is_due(&self, image: &Image, shards: u32, now: i64) -> bool {
+        // A quota gains nothing within its period.
         let short = |(name, demand): (&String, &i64)| {
             let tokens = image.limit(name).filter(|limit| limit.quota.is_none()).and_then(|limit| limit.tokens);
             tokens.is_some_and(|tokens| tokens < (*demand).max(0))
         };
-        self.demand.iter().any(short) || image.wcu.is_some_and(|wcu| wcu.tokens < wcu.capacity() / WCU_DUE)
+        self.demand.iter().any(short)
+            || image.wcu.is_some_and(|wcu| wcu.tokens < wcu.capacity() / WCU_DUE)
+            || is_overdue(image, shards, now)
     }
 }
 
 impl StreamTable {
-    /// Refills a bucket if its tokens would not last for another batch like the observed one.
+    /// Refills a bucket if its tokens would not last for another batch like the observed one, or if one of its limits
+    /// holds more than it may or belongs into a new period.
     ///
     /// Cancel safe: it is one write.
     ///
@@ -122,10 +132,10 @@ impl StreamTable {
     pub async fn refill(&self, activity: &BucketActivity) -> Result<Refill, RepositoryError> {
         let BucketActivity { namespace, entity, resource, shard, .. } = activity;
         let key = |shard| Key::new(keys::pk_bucket(namespace, entity, resource, shard), keys::sk_state());
-        if !activity.is_due(&activity.image) {
+        let mut shards = activity.image.shards();
+        if !activity.is_due(&activity.image, shards, self.clock.now_ms()) {
             return Ok(Refill::NotNeeded);
         }
-        let mut shards = 1;
         if *shard > 0 {
             // The first shard defines the number of shards, and a share is credited according to it.
             let first = self.store.get(&key(0), Consistency::Strong).await?;
@@ -134,10 +144,11 @@ impl StreamTable {
         }
         let mut image = activity.image.clone();
         for _ in 0..TRIES {
-            if !activity.is_due(&image) {
+            let now = self.clock.now_ms();
+            if !activity.is_due(&image, shards, now) {
                 return Ok(Refill::NotNeeded);
             }
-            let Some(write) = refill(&image, shards, self.clock.now_ms()) else { return Ok(Refill::NotNeeded) };
+            let Some(write) = refill(&image, shards, now) else { return Ok(Refill::NotNeeded) };
             let seen = match self.store.update_or_see(&key(*shard), bucket::encode_update(&write)).await? {
                 ConditionalUpdate::Done => return Ok(Refill::Done),
                 ConditionalUpdate::Refused(seen) => seen,

@@ -152,7 +152,7 @@ impl UsageWrite {
     }
 
     /// Returns the part that is left to add, given the last counted record of each shard.
-    fn addition(&self, counted: &HashMap<u32, SequenceNumber>) -> Option<(Addition, u64)> {
+    pub(super) fn addition(&self, counted: &HashMap<u32, SequenceNumber>) -> Option<(Addition, u64)> {
         let mut addition =
             Addition { tokens: BTreeMap::new(), overdrawn: BTreeMap::new(), events: 0, marks: BTreeMap::new() };
         let mut records = 0;

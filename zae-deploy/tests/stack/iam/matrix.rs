@@ -184,13 +184,15 @@ async fn nobody_with_a_namespace_policy_writes_the_registry_or_reads_all() {
 }
 
 #[tokio::test]
-async fn the_aggregator_reads_and_writes_items_and_removes_none() {
+async fn the_aggregator_reads_and_writes_items_and_removes_none_but_shards_of_buckets() {
     let table = Table::new().await;
     let policy = inline("AggregatorRole");
     let calls = table.aggregate().await;
     all_allowed(&policy, &NOBODY(), &calls);
     assert!(calls.iter().any(writes), "{calls:?}");
+    assert!(calls.iter().any(|call| call.action == "dynamodb:DeleteItem"), "a bucket is folded: {calls:?}");
     none_allowed(&policy, &NOBODY(), &["DeleteItem", "BatchWriteItem"].map(|name| call(name, &["a7x/ENTITY#user-1"])));
+    none_allowed(&policy, &NOBODY(), &[call("DeleteItem", &[])]);
     none_allowed(&policy, &NOBODY(), &["Scan", "DescribeTable", "DeleteTable"].map(|name| call(name, &[])));
 }
 

@@ -15,7 +15,7 @@ use zae_limiter::{
 
 use super::{
     calls::{Call, Recorder},
-    records::{Bucket, NEW_YEAR},
+    records::{Bucket, NEW_YEAR, record},
 };
 
 /// A deployed table with the namespaces `default` and `other`.
@@ -192,9 +192,18 @@ impl Table {
         let before = Bucket { shards: 2, ..Bucket::new("key-1", "gpt-4") };
         let mut after = Bucket { shards: 4, ..before.clone() };
         after.take(&[("rpm", 900_000), ("tpm", 5_000)]);
-        let records = [before.created(1, NEW_YEAR), after.changed(&before, 2, NEW_YEAR)];
+        let quiet = [0, 1].map(|shard| Bucket { shard, shards: 2, ..Bucket::new("key-2", "gpt-4") }.split_item());
+        for shard in &quiet {
+            let item = zae_testkit::raw::item(shard);
+            self.store.client().put_item().table_name("limiter").set_item(Some(item)).send().await.unwrap();
+        }
+        let mut silent = quiet[1].clone();
+        silent["rf"]["N"] = (NEW_YEAR * 1_000 - 400_000).to_string().into();
+        let fold = record("MODIFY", 3, NEW_YEAR, Some(silent), Some(quiet[1].clone()));
+        let records = [before.created(1, NEW_YEAR), after.changed(&before, 2, NEW_YEAR), fold];
         let outcome = aggregator.process(&records, None).await;
         assert!(outcome.failed.is_empty() && outcome.snapshots_updated > 0, "{outcome:?}");
+        assert_eq!(outcome.buckets_folded, 1, "{outcome:?}");
         recorder.take()
     }
 }
