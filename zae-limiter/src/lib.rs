@@ -199,7 +199,10 @@ pub mod namespace {
 /// Provisioning: creation of missing stacks, and the record of the resources that a manifest manages.
 pub mod provision {
     pub use crate::{
-        model::provisioner::{ManifestClaim, ProvisionerState},
+        model::{
+            fanout::{Fanout, FanoutKind, FanoutLease, PendingFanout},
+            provisioner::{ManifestClaim, ProvisionerState},
+        },
         repository::{ProvisionOccasion, ProvisionTarget, Provisioner, Provisioning},
     };
 }

@@ -6,6 +6,7 @@ use zae_limiter::{RepositoryError, SystemDefaults, provision::ProvisionerState};
 
 use super::{
     ProvisionError, Provisioner,
+    debts::Debts,
     live::Comparison,
     owner::Claims,
     plan::{Action, Change, Compared, Content, Item, Plan, Stored},
@@ -29,6 +30,14 @@ pub struct Applied {
     pub deleted: usize,
     /// Failures, in words; everything else was done.
     pub errors: Vec<String>,
+    /// Fan-outs to buckets that somebody still owes: this apply could not do them, or another one is at it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pending: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl Provisioner {
@@ -36,7 +45,8 @@ impl Provisioner {
     ///
     /// One item that fails does not stop the others; [`Applied::errors`] says what failed, and the record of what is
     /// managed then says what is really in place. Not cancel safe in one respect: a dropped call leaves the items that
-    /// it had reached changed, all of them on record; applying again finishes the work.
+    /// it had reached changed, all of them on record, and buckets untold; the next apply of any manifest tells those, and
+    /// applying again finishes the work.
     ///
     /// # Errors
     /// [`ProvisionError::Repository`] when the table cannot be read or the record cannot be written,
@@ -92,9 +102,11 @@ impl Provisioner {
         let hash = manifest.hash(namespace);
         let target = manifest.managed();
         let same = same_items(seen, &target) && seen.applied_hash.as_ref() == Some(&hash);
+        let mut debts = Debts::take_over(&self.repository).await?;
         if plan.changes.is_empty() && same && Claims::of(seen) == done {
-            let errors = self.assert_switches(&comparison.items).await;
-            return Ok(Applied { plan, errors, ..Applied::default() });
+            let mut errors = self.assert_switches(&comparison.items).await;
+            let pending = debts.settle(&mut errors).await;
+            return Ok(Applied { plan, errors, pending, ..Applied::default() });
         }
         // First the record says more than is true, so that nothing is forgotten when this process ends in between.
         let intent = ProvisionerState {
@@ -111,7 +123,7 @@ impl Provisioner {
         let mut managed = target;
         for compared in &comparison.items {
             let Some(change) = compared.change() else { continue };
-            match self.make(compared).await {
+            match self.make(compared, &mut debts).await {
                 Ok(()) => match change.action {
                     Action::Create => applied.created += 1,
                     Action::Update => applied.updated += 1,
@@ -125,6 +137,7 @@ impl Provisioner {
             }
         }
         applied.errors.extend(self.assert_switches(&comparison.items).await);
+        applied.pending = debts.settle(&mut applied.errors).await;
         // A manifest that was not wholly applied is not the one in force.
         let (applied_hash, left) = match applied.errors.is_empty() {
             true => (Some(hash), done),
@@ -154,9 +167,11 @@ impl Provisioner {
     }
 
     /// The switch first: who is to be refused is not let in for a moment by new limits.
-    async fn make(&self, compared: &Compared) -> Result<(), RepositoryError> {
+    async fn make(&self, compared: &Compared, debts: &mut Debts<'_>) -> Result<(), RepositoryError> {
+        debts.promise(compared).await?;
         self.set(compared).await?;
-        self.make_limits(compared).await
+        self.make_limits(compared).await?;
+        debts.done(compared).await
     }
 
     async fn set(&self, compared: &Compared) -> Result<(), RepositoryError> {

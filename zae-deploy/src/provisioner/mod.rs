@@ -20,6 +20,7 @@
 //! ```
 
 mod apply;
+mod debts;
 mod declared;
 mod event;
 mod live;

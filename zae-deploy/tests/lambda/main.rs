@@ -11,6 +11,7 @@ mod cost;
 mod crashes;
 mod failures;
 mod package;
+mod pending;
 mod provisioner;
 mod python_runtime;
 mod reference;

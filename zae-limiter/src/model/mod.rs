@@ -28,6 +28,7 @@ pub(crate) mod cost;
 pub(crate) mod defaults;
 pub(crate) mod entity;
 pub(crate) mod explain;
+pub(crate) mod fanout;
 pub(crate) mod limit;
 pub(crate) mod name;
 pub(crate) mod namespace;

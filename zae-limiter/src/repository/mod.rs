@@ -52,6 +52,7 @@ mod namespaces;
 mod open;
 mod operations;
 mod pauses;
+mod pending;
 mod provision;
 mod provisioner;
 mod purge;

@@ -20,6 +20,15 @@ use crate::{
 /// Number of passes over the list of buckets.
 const PASSES: u32 = 2;
 
+/// The buckets below a level that are brought in line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Concerned {
+    /// Those about whose limits it decides.
+    Decided,
+    /// All of them.
+    All,
+}
+
 impl Repository {
     /// Brings the buckets that `level` decides about in line, if other limits of it are soft `after` a change than
     /// `before` it.
@@ -32,6 +41,15 @@ impl Repository {
         if soft(before) == soft(after) {
             return Ok(());
         }
+        self.tell_level(level, Concerned::Decided).await
+    }
+
+    /// Brings all buckets below `level` in line with what holds for them.
+    pub(super) async fn tell_limits(&self, level: ConfigLevel<'_>) -> Result<(), RepositoryError> {
+        self.tell_level(level, Concerned::All).await
+    }
+
+    async fn tell_level(&self, level: ConfigLevel<'_>, concerned: Concerned) -> Result<(), RepositoryError> {
         let (query, what) = match level {
             // Its buckets are brought in line with all of its limits.
             ConfigLevel::Entity(..) => return Ok(()),
@@ -46,7 +64,7 @@ impl Repository {
         let query = query.prefix("BUCKET#");
         let mut told = BTreeSet::new();
         for _ in 0..PASSES {
-            if let Err(error) = self.tell_buckets(level, query.clone(), &mut told).await {
+            if let Err(error) = self.tell_buckets(level, concerned, query.clone(), &mut told).await {
                 let stamped = u64::try_from(told.len()).unwrap_or(u64::MAX);
                 return Err(RepositoryError::FanoutIncomplete { what, stamped, source: Box::new(error) });
             }
@@ -54,10 +72,11 @@ impl Repository {
         Ok(())
     }
 
-    /// Brings the buckets that `query` finds in line with `level` where that decides, and adds them to `told`.
+    /// Brings the buckets that `query` finds and that are `concerned` by `level` in line, and adds them to `told`.
     async fn tell_buckets(
         &self,
         level: ConfigLevel<'_>,
+        concerned: Concerned,
         query: Query,
         told: &mut BTreeSet<(EntityId, ResourceName)>,
     ) -> Result<(), RepositoryError> {
@@ -65,7 +84,7 @@ impl Repository {
             let Some(bucket) = bucket(&item).filter(|bucket| !told.contains(bucket)) else { continue };
             let (entity, resource) = &bucket;
             if let Some(effective) = self.effective(entity, resource).await?
-                && effective.is_decided_by(level)
+                && (concerned == Concerned::All || effective.is_decided_by(level))
             {
                 self.apply_to_bucket(entity, resource, &effective, &[]).await?;
             }

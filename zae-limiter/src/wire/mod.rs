@@ -13,6 +13,7 @@
 //! | usage of one window | `{ns}/ENTITY#{id}` | `#USAGE#{resource}#{start}` | [`usage`], [`snapshot`] |
 //! | audit event | `{ns}/AUDIT#{target}` | `#AUDIT#{ulid}` | [`audit`] |
 //! | provisioner's state | `{ns}/SYSTEM#` | `#PROVISIONER` | [`provisioner`] |
+//! | fan-out that is owed | `{ns}/SYSTEM#` | `#PROVISIONER#PENDING#{kind}#{level}#{target}` | [`pending`] |
 //! | pause of a provider | `{ns}/BUCKET#z_pause#{scope}#0` | `#Z_PAUSE` | [`pause`] |
 //! | namespace, by name and by id | `_/SYSTEM#` | `#NAMESPACE#{name}`, `#NSID#{id}` | [`namespace`] |
 //! | version record | `_/SYSTEM#` | `#VERSION` | [`version`] |
@@ -41,6 +42,7 @@ pub(crate) mod namespace;
 pub(crate) mod operation;
 pub(crate) mod owner;
 pub(crate) mod pause;
+pub(crate) mod pending;
 pub(crate) mod provisioner;
 pub(crate) mod schedule;
 pub(crate) mod sequence;

@@ -2,6 +2,7 @@
 
 mod bad_manifests;
 mod commands;
+mod function_vectors;
 mod manifests;
 mod ownership;
 mod provisioning;

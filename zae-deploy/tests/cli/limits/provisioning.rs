@@ -11,7 +11,7 @@ use zae_limiter::{
     Cost, EntityId, Limit, LimitScope, Limits, RateLimiter, Repository, ResourceName, StoredPolicy, SystemDefaults,
     access::{Access, Cascade, ConfigTarget},
     audit::AuditTarget,
-    provision::ProvisionerState,
+    provision::{Fanout, FanoutKind, FanoutLease, ProvisionerState},
 };
 
 use super::manifests::SEED;
@@ -298,4 +298,72 @@ async fn a_cascade_policy_holds_as_long_as_it_is_declared() {
         assert_eq!(repository.cascade(&target).await.unwrap(), stored, "{declared}");
         assert_eq!(lines(&provisioner.plan(&manifest(&text(declared))).await.unwrap()), Vec::<String>::new());
     }
+}
+
+/// A bucket of `key-1` for `gpt-4`, and a switch that was stored for it while nobody told the bucket.
+async fn untold(repository: &Repository) -> Fanout {
+    repository.set_system_defaults(Limit::per_minute("rpm", 10).unwrap()).await.unwrap();
+    let limiter = RateLimiter::new(repository.clone());
+    limiter.acquire("key-1", "gpt-4", Cost::of("rpm", 1)).await.unwrap().commit().await.unwrap();
+    repository.disable(&ConfigTarget::resource("gpt-4").unwrap()).await.unwrap();
+    let pk = format!("{}/BUCKET#key-1#gpt-4#0", repository.namespace_id());
+    let key =
+        [("PK", pk), ("SK", "#STATE".to_owned())].map(|(name, value)| (name.to_owned(), AttributeValue::S(value)));
+    let update = repository.client().update_item().table_name(repository.stack().as_str());
+    update.set_key(Some(key.into())).update_expression("REMOVE disabled").send().await.unwrap();
+    assert!(!is_told(repository).await);
+    Fanout::new(FanoutKind::Disabled, Some(ConfigTarget::resource("gpt-4").unwrap()))
+}
+
+async fn is_told(repository: &Repository) -> bool {
+    let buckets = repository.buckets(EntityId::new("key-1").unwrap()).await.unwrap();
+    buckets[0].access == Access::Disabled
+}
+
+#[tokio::test]
+async fn what_an_interrupted_apply_owed_is_done_by_the_next_one_of_any_manifest() {
+    let (repository, provisioner) = open().await;
+    let fanout = untold(&repository).await;
+    repository.promise_fanout(&fanout, &FanoutLease::new("gone", 1)).await.unwrap();
+    let applied = provisioner.apply(&manifest("resources: { other: { limits: { rpm: { capacity: 5 } } } }")).await;
+    let applied = applied.unwrap();
+    assert_eq!((applied.created, applied.pending, applied.errors), (1, 0, vec![]));
+    assert!(is_told(&repository).await);
+    assert_eq!(repository.pending_fanouts().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_another_apply_is_at_is_left_to_it() {
+    let (repository, provisioner) = open().await;
+    let fanout = untold(&repository).await;
+    let live = FanoutLease::new("busy", i64::MAX);
+    repository.promise_fanout(&fanout, &live).await.unwrap();
+    let applied = provisioner.apply(&manifest("resources: {}")).await.unwrap();
+    assert_eq!((applied.pending, applied.errors), (1, vec![]));
+    assert!(!is_told(&repository).await);
+    // Two owe the same: the record stays until both are done.
+    let other = FanoutLease::new("other", i64::MAX);
+    repository.promise_fanout(&fanout, &other).await.unwrap();
+    repository.release_fanout(&fanout, &live).await.unwrap();
+    assert_eq!(repository.pending_fanouts().await.unwrap().len(), 1);
+    repository.release_fanout(&fanout, &other).await.unwrap();
+    assert_eq!(repository.pending_fanouts().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_kind_of_newer_releases_is_reported_and_left() {
+    let (repository, provisioner) = open().await;
+    let item = [
+        ("PK", format!("{}/SYSTEM#", repository.namespace_id())),
+        ("SK", "#PROVISIONER#PENDING#colour#resource#gpt-4".to_owned()),
+        ("kind", "colour".to_owned()),
+        ("level", "resource".to_owned()),
+        ("target", "gpt-4".to_owned()),
+    ];
+    let item = item.map(|(name, value)| (name.to_owned(), AttributeValue::S(value)));
+    let put = repository.client().put_item().table_name(repository.stack().as_str());
+    put.set_item(Some(item.into())).send().await.unwrap();
+    let applied = provisioner.apply(&manifest("resources: {}")).await.unwrap();
+    assert_eq!(applied.pending, 1);
+    assert!(applied.errors[0].contains("PENDING#colour#resource#gpt-4 is a fan-out"), "{:?}", applied.errors);
 }
