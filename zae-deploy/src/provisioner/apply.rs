@@ -35,7 +35,7 @@ pub struct Applied {
     pub pending: usize,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it like this")]
 fn is_zero(number: &usize) -> bool {
     *number == 0
 }
@@ -45,7 +45,7 @@ impl Provisioner {
     ///
     /// One item that fails does not stop the others; [`Applied::errors`] says what failed, and the record of what is
     /// managed then says what is really in place. Not cancel safe in one respect: a dropped call leaves the items that
-    /// it had reached changed, all of them on record, and buckets untold; the next apply of any manifest tells those, and
+    /// it had reached changed, all of them on record, and buckets untold. The next apply of any manifest tells those;
     /// applying again finishes the work.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use super::plan::{Compared, Content, Item, Stored};
 /// The life of a record's lease, in ms: a function's longest run, and a minute for clocks that differ.
 const LEASE_MS: i64 = 960_000;
 
-/// What one apply owes.
+/// The fan-outs that one apply owes.
 #[derive(Debug)]
 pub(super) struct Debts<'a> {
     repository: &'a Repository,

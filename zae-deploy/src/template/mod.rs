@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn it_fits_into_a_request_and_has_its_parameters() {
-        // What a stack needs next has to fit, too.
+        // Some room for what a stack needs next.
         assert!(TEMPLATE.len() + 256 <= MAX_INLINE_BYTES, "{} bytes", TEMPLATE.len());
         let names: Vec<_> = parameter_names().collect();
         assert_eq!(names.first(), Some(&"SnapshotWindows"));

@@ -51,8 +51,8 @@ impl Repository {
         Err(super::configs::busy(&key))
     }
 
-    /// Takes the fan-out of `seen` over from those whose lease has run out. Returns false if it is not to be had: others
-    /// still owe it, or somebody else was faster.
+    /// Takes the fan-out of `seen` over from those whose lease has run out. Returns false if it is not to be had:
+    /// others still owe it, or somebody else was faster.
     ///
     /// Cancel safe: a dropped call has written all or nothing.
     ///

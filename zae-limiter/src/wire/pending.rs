@@ -1,8 +1,8 @@
 //! The record of a fan-out that somebody owes, as an item.
 //!
-//! `owners` maps the token of each who owes it to their lease. An older form had one owner: `token`, `lease_until_ms` and
-//! `full` at the top. `full` tells the Python package that everything was to be written, whether it differed or not;
-//! here only differences are written, so it is false.
+//! `owners` maps the token of each who owes it to their lease. An older form had one owner: `token`, `lease_until_ms`
+//! and `full` at the top. `full` tells the Python package that everything was to be written, whether it differed or
+//! not; here only differences are written, so it is false.
 
 use std::collections::HashMap;
 

@@ -7,8 +7,8 @@ use zae_deploy::provisioner::Functions;
 use zae_limiter::{EntityId, NewEntity, Repository};
 
 /// Scenarios that this test leaves out: the first three are about a store that refuses, which `provisioning.rs` plays,
-/// and the last one is about an older function. The events of custom resources are left out, too: here a manifest has an
-/// owner, and another one's does not remove what it declares (`ownership.rs`).
+/// and the last one is about an older function. The events of custom resources are left out, too: here a manifest has
+/// an owner, and another one's does not remove what it declares (`ownership.rs`).
 const OTHERS: [&str; 4] = [
     "apply: the fan-out fails",
     "plan while a fan-out is pending",
