@@ -1,6 +1,7 @@
 //! The prices of calls, and their sum over a month.
 //!
-//! Prices are those of us-east-1 on demand, as published in 2026 by <https://aws.amazon.com/dynamodb/pricing/on-demand/>
+//! Prices are those of us-east-1 on demand, as published in 2026
+//! by <https://aws.amazon.com/dynamodb/pricing/on-demand/>
 //! and <https://aws.amazon.com/lambda/pricing/>.
 
 use serde::Serialize;

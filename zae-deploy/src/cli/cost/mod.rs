@@ -40,7 +40,8 @@ pub(crate) struct MonthlyCost {
     #[command(flatten)]
     namespace: NamespaceArgs,
     /// Decisions a second, on average
-    #[arg(long, value_name = "DECISIONS", value_parser = amount, required_unless_present_any = ["entity_id", "resource"])]
+    #[arg(long, value_name = "DECISIONS", value_parser = amount)]
+    #[arg(required_unless_present_any = ["entity_id", "resource"])]
     rate: Option<f64>,
     /// Processes that make them
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
