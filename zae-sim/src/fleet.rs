@@ -31,6 +31,8 @@ const BACK_MS: u64 = 3;
 const LONGEST_RESERVE: Duration = Duration::from_secs(20);
 /// Write units of a bucket's write: an item of less than a KiB.
 const UNITS: u64 = 1;
+/// Demand as a multiple of the limit, where nothing else is said.
+const USUAL: f64 = 0.5;
 
 /// A fleet.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +45,7 @@ pub struct Fleet {
     pub reserve: bool,
     /// Duration, in seconds.
     pub seconds: u64,
-    /// Demand as a multiple of the limit; by default, the limit is a quarter above the demand.
+    /// Demand as a multiple of the limit; by default, the limit is twice the demand.
     pub overload: Option<f64>,
     /// The seed of arrivals and all other randomness.
     pub seed: u64,
@@ -62,8 +64,12 @@ pub struct Figures {
     pub p50_round_trips: f64,
     /// 99th percentile of their durations, in round trips, rounded up.
     pub p99_round_trips: f64,
-    /// Accepted writes per second.
+    /// Accepted writes per second, those whose condition failed included.
     pub writes_per_second: f64,
+    /// Writes per second whose condition failed.
+    pub lost_per_second: f64,
+    /// Items read per second.
+    pub reads_per_second: f64,
     /// Maximum writes of one item in one second.
     pub item_writes_per_second_max: u64,
     /// Throttled writes per second.
@@ -83,6 +89,8 @@ struct Counts {
     /// Durations of answers, in ms.
     took: Vec<u64>,
     writes: u64,
+    lost: u64,
+    reads: u64,
     /// By item and second.
     by_second: BTreeMap<(ItemKey, u64), u64>,
     throttled: u64,
@@ -115,7 +123,7 @@ impl Store {
         let now = self.now();
         let keys = written(request);
         let units = if matches!(request, Request::Transact { .. }) { 2 * UNITS } else { UNITS };
-        let counts = now >= self.half_ms;
+        let counts = (self.half_ms..2 * self.half_ms).contains(&now);
         let is_hot = |key: &ItemKey| !self.partitions.get(key).copied().unwrap_or_default().takes(units, now);
         if keys.iter().any(is_hot) {
             self.counts.throttled += u64::from(counts);
@@ -129,7 +137,13 @@ impl Store {
                 *self.counts.by_second.entry((key, now / 1_000)).or_default() += units;
             }
         }
-        self.table.apply(request, now, 0).map(|outcome| outcome.answer).map_err(|_| Fault::Failed)
+        let answer = self.table.apply(request, now, 0).map_err(|_| Fault::Failed)?.answer;
+        match &answer {
+            sim::Answer::Read(items) if counts => self.counts.reads += items.len() as u64,
+            sim::Answer::Refused(_) | sim::Answer::Cancelled(_) if counts => self.counts.lost += 1,
+            _ => {}
+        }
+        Ok(answer)
     }
 }
 
@@ -183,7 +197,7 @@ impl Fleet {
 
     fn limit(self) -> Limit {
         let rate = self.rate as f64;
-        let limit = self.overload.map_or(rate * 1.25, |overload| rate / overload);
+        let limit = rate / self.overload.unwrap_or(USUAL);
         let limit = (limit as u64).max(1);
         Limit { capacity: limit, refill: limit, period: 1 }
     }
@@ -269,6 +283,8 @@ impl Fleet {
         for client in clients {
             let _ = client.await;
         }
+        // Nobody stops while others are measured.
+        sleep_until(end).await;
         limiter.shutdown().await;
     }
 
@@ -287,6 +303,8 @@ impl Fleet {
             p99_round_trips: trips(99),
             writes_per_second: counts.writes as f64 / seconds,
             item_writes_per_second_max: counts.by_second.values().copied().max().unwrap_or(0),
+            lost_per_second: counts.lost as f64 / seconds,
+            reads_per_second: counts.reads as f64 / seconds,
             throttled_per_second: counts.throttled as f64 / seconds,
             ..Figures::default()
         }

@@ -77,7 +77,7 @@ enum Command {
         /// Duration in seconds.
         #[arg(long, default_value_t = 20)]
         seconds: u64,
-        /// Demand as a multiple of the limit; 0.8 by default.
+        /// Demand as a multiple of the limit; 0.5 by default.
         #[arg(long)]
         overload: Option<f64>,
         /// The seed.

@@ -19,7 +19,7 @@ use crate::{
         kind::{AppliedLimit, Enforcement, Kind},
         lifetime::Renewal,
         plan::{Goal, plan},
-        write::{BucketWrite, LimitWrite, TokenWrite},
+        write::{BucketWrite, LimitWrite, Room, TokenWrite},
     },
     model::name::LimitName,
 };
@@ -75,15 +75,16 @@ pub(crate) struct Rung {
 }
 
 /// Computes the write that achieves `goal` on any bucket that `wager` describes and whose limits are those of `image`,
-/// for these `ages` in ms. `None` where there is none: other writes need the image as it is.
-pub(crate) fn bet(image: &Image, goal: &Goal<'_>, wager: Wager, ages: &[i64]) -> Option<BucketWrite> {
+/// for these `ages` in ms; one that sets leaves `room`. `None` where there is none: other writes need the image as it
+/// is.
+pub(crate) fn bet(image: &Image, goal: &Goal<'_>, wager: Wager, ages: &[i64], room: Room) -> Option<BucketWrite> {
     if !is_open(image, goal, wager) {
         return None;
     }
     let mut write = plan(&supposed(image, goal, wager), goal);
     let shards = goal.shards.max(image.shards());
     if wager == Wager::Full {
-        write = filled(write.leaving_room(), image, goal, shards)?;
+        write = filled(write.leaving_room(room), image, goal, shards)?;
     }
     if write.expect_refill.is_some() {
         return None;

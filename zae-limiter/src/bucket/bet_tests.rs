@@ -16,6 +16,7 @@ use crate::bucket::{
     plan_tests::rate,
     refund::Booking,
     watch::Watch,
+    write::Room,
 };
 
 #[derive(Clone, Debug)]
@@ -97,10 +98,10 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
             Writes::Exactly => {
                 images[process] = item.clone();
                 let enough = balances(&item, &goal).iter().zip(&take).all(|(l, t)| *t == 0 || l.tokens >= *t);
-                enough.then(|| plan(&item, &goal).leaving_room())
+                enough.then(|| plan(&item, &goal).leaving_room(Room::ForAsks))
             }
             // An image that is out of date in everything but the limits' parameters.
-            Writes::Bet(wager, ages) => bet(image, &goal, *wager, ages),
+            Writes::Bet(wager, ages) => bet(image, &goal, *wager, ages, Room::ForAsks),
         };
         let Some(write) = write.filter(|write| apply(&mut item, write)) else { continue };
         if let Some((at, delta)) = adjust {
@@ -152,7 +153,7 @@ fn go_through(tokens: i64, refill: i64, now: i64) -> [bool; 2] {
         let mut item = Image { last_refill: refill, ..seen.clone() };
         item.limits[0].tokens = Some(tokens);
         let ages: Vec<i64> = (0..=20).collect();
-        apply(&mut item, &bet(&seen, &goal, wager, &ages).unwrap())
+        apply(&mut item, &bet(&seen, &goal, wager, &ages, Room::ForAsks).unwrap())
     })
 }
 
@@ -179,8 +180,9 @@ fn nothing_is_bet_on_a_bucket_of_which_more_has_to_be_known() {
         soft_until: None,
         now: 9,
     };
-    let bets =
-        |image: &Image, goal: &Goal<'_>| [Wager::Below, Wager::Full].map(|on| bet(image, goal, on, &[5]).is_some());
+    let bets = |image: &Image, goal: &Goal<'_>| {
+        [Wager::Below, Wager::Full].map(|on| bet(image, goal, on, &[5], Room::ForAsks).is_some())
+    };
     assert_eq!(bets(&image, &goal), [true, true]);
     let watched = Image { watch: Some(Watch { refill: 99, since: 0 }), ..image.clone() };
     let expired = Image { valid_until: Some(5), ..image.clone() };
@@ -211,7 +213,7 @@ fn an_instant_that_is_known_to_lie_too_far_ahead_wins_no_bet() {
         soft_until: None,
         now: 90_000,
     };
-    let write = bet(&seen, &goal, Wager::Below, &[0]).unwrap();
+    let write = bet(&seen, &goal, Wager::Below, &[0], Room::ForAsks).unwrap();
     let mut item = Image { last_refill: 95_000, watch: Some(Watch { refill: 95_000, since: 0 }), ..seen };
     item.limits[0].tokens = Some(5_000);
     assert!(!apply(&mut item, &write));

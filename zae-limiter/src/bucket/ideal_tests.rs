@@ -12,6 +12,7 @@ use crate::bucket::{
     plan_tests::rate,
     refund::Booking,
     samples::{full, taking},
+    write::Room,
 };
 
 /// An ideal bucket: its balance in 1/period mt, so that nothing is ever rounded.
@@ -99,7 +100,7 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
         room |= step.crowded;
         let plan = |image: &Image, goal: &Goal<'_>| {
             let write = plan(image, goal);
-            if step.crowded { write.leaving_room() } else { write }
+            if step.crowded { write.leaving_room(Room::ForAsks) } else { write }
         };
         ideals.iter_mut().for_each(|ideal| ideal.advance(now));
         let take: Vec<i64> = step.take.iter().zip(params).map(|(t, p)| *t % (p.capacity + 1)).collect();

@@ -8,6 +8,7 @@ use crate::{
         kind::{AppliedLimit, Enforcement},
         plan::{Goal, balances, plan},
         samples::{full, taking},
+        write::Room,
     },
     model::name::LimitName,
 };
@@ -130,25 +131,28 @@ fn room_is_what_a_limit_gains_in_a_quarter_of_a_second_unless_somebody_needs_it(
         let take = [take];
         let goal = taking(&limits, &take, now);
         let mut item = item.clone();
-        let write = plan(&item, &goal).leaving_room();
+        let write = plan(&item, &goal).leaving_room(Room::ForAsks);
         assert!(apply(&mut item, &write));
         item.limits[0].tokens.unwrap()
     };
     assert_eq!(left(1_000, 60_000), 100_000 - 416 - 1_000);
+    // A hundred tokens a second: a quarter of it comes in, and a twentieth is left for those who take many at once.
+    let fast = rate("rps", Params { capacity: 100_000, refill: 100_000, period: 1_000 });
+    assert_eq!([Room::ForAsks, Room::ForLots].map(|room| room.of(&fast.kind)), [1_000, 5_000]);
     assert_eq!(left(99_900, 60_000), 0, "who is served is served in full");
     // A full limit that is not asked for stays full.
     let (mut both, mut pair) = (limits.clone(), item.clone());
     both.push(AppliedLimit { name: LimitName::new("tpm").unwrap(), ..limits[0].clone() });
     pair.limits.push(LimitImage { name: both[1].name.clone(), ..item.limits[0].clone() });
     let goal = taking(&both, &[1_000, 0], 60_000);
-    let write = plan(&pair, &goal).leaving_room();
+    let write = plan(&pair, &goal).leaving_room(Room::ForAsks);
     assert!(apply(&mut pair, &write));
     assert_eq!(pair.limits[1].tokens, Some(100_000));
     // Below the ceiling nothing is given up.
     let (_, mut lower) = one_limit(100_000, 100_000, 60_000);
     lower.limits[0].tokens = Some(500);
     let goal = taking(&limits, &[1_000], 1_000);
-    assert_eq!(plan(&lower, &goal).leaving_room(), plan(&lower, &goal));
+    assert_eq!(plan(&lower, &goal).leaving_room(Room::ForAsks), plan(&lower, &goal));
 }
 
 #[test]
@@ -160,7 +164,7 @@ fn beside_room_neighbours_write_plainly_and_a_limit_between_loses_nothing() {
         LimitImage { name: limits[1].name.clone(), tokens: Some(20_000), params: tpm.into(), ..item.limits[0].clone() };
     item.limits.push(stored);
     let goal = |now| taking(&limits, &[100, 100], now);
-    let write = plan(&item, &goal(6_000)).leaving_room();
+    let write = plan(&item, &goal(6_000)).leaving_room(Room::ForAsks);
     assert!(apply(&mut item, &write));
     assert_eq!(item.limits[1].tokens, Some(20_000 + 5_000 - 100));
     let write = plan(&item, &goal(6_249));

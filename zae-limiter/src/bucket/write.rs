@@ -31,10 +31,49 @@ use crate::{
 pub(super) const ROOM_MS: i64 = 250;
 /// ... and at most one part in this many of its capacity.
 const ROOM_SHARE: i64 = 100;
+/// The same, where reserves are filled from it: a lot is many asks, so fewer of them fit into the room of single ones.
+const ROOM_SHARE_OF_LOTS: i64 = 20;
 
-/// Returns the part of a limit that is given up under contention, in mt.
-pub(crate) fn room(share: &Kind) -> i64 {
-    share.gain_in(ROOM_MS).min(share.ceiling() / ROOM_SHARE)
+/// The writes that a full limit leaves room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Those that take what is asked for.
+    ForAsks,
+    /// Those that debit ahead of use.
+    ForLots,
+}
+
+impl Room {
+    /// Returns the part of a limit that is given up under contention, in mt.
+    pub(crate) fn of(self, share: &Kind) -> i64 {
+        let part = match self {
+            Self::ForAsks => ROOM_SHARE,
+            Self::ForLots => ROOM_SHARE_OF_LOTS,
+        };
+        share.gain_in(ROOM_MS).min(share.ceiling() / part)
+    }
+}
+
+/// The balances of a limit that leave room below its ceiling, in mt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WithRoom {
+    for_asks: i64,
+    for_lots: i64,
+}
+
+impl WithRoom {
+    /// Computes them; `None` for a limit that gains nothing that would fill it.
+    pub(super) fn of(share: &Kind) -> Option<Self> {
+        let below = |room: Room| share.ceiling() - room.of(share);
+        (!share.is_quota()).then(|| Self { for_asks: below(Room::ForAsks), for_lots: below(Room::ForLots) })
+    }
+
+    fn below(self, room: Room) -> i64 {
+        match room {
+            Room::ForAsks => self.for_asks,
+            Room::ForLots => self.for_lots,
+        }
+    }
 }
 
 /// A conditional update of one bucket item.
@@ -83,11 +122,11 @@ impl BucketWrite {
     ///
     /// A full limit has to be set by whoever takes from it, on the condition that nobody else did since; so of many
     /// writers only one at a time gets through. Until it is full again they all can write plainly, side by side.
-    pub(crate) fn leaving_room(mut self) -> Self {
+    pub(crate) fn leaving_room(mut self, room: Room) -> Self {
         for limit in self.limits.iter_mut().filter(|limit| limit.set_params.is_none() && limit.consumed != 0) {
-            let (TokenWrite::Set { to, .. }, Some(ceiling)) = (&mut limit.tokens, limit.with_room) else { continue };
+            let (TokenWrite::Set { to, .. }, Some(with_room)) = (&mut limit.tokens, limit.with_room) else { continue };
             // Never below nothing: whoever is served is served in full.
-            *to = (*to).min(ceiling.saturating_sub(limit.consumed.max(0)).max(0));
+            *to = (*to).min(with_room.below(room).saturating_sub(limit.consumed.max(0)).max(0));
         }
         self
     }
@@ -144,8 +183,8 @@ pub(crate) struct LimitWrite {
     pub(crate) quota: QuotaWrite,
     /// The schedule of its parameters.
     pub(crate) schedule: ScheduleWrite,
-    /// The balance, in mt, that leaves room below a full limit; `None` where it gains nothing that would fill it.
-    pub(crate) with_room: Option<i64>,
+    /// The balances that leave room below a full limit; `None` where it gains nothing that would fill it.
+    pub(crate) with_room: Option<WithRoom>,
 }
 
 /// The effect of a write on the schedule of a limit's parameters.
@@ -155,11 +194,6 @@ pub(crate) struct ScheduleWrite {
     pub(crate) expect: Option<StoredSchedule>,
     /// The new schedule: `Some(None)` says that there is none.
     pub(crate) set: Option<Option<Schedule>>,
-}
-
-/// The balance of a limit that leaves room below its ceiling.
-pub(super) fn with_room(share: &Kind) -> Option<i64> {
-    (!share.is_quota()).then(|| share.ceiling() - room(share))
 }
 
 /// The effect of a write on the count of refunds.

@@ -22,18 +22,19 @@ use serde::{Deserialize, Serialize};
 /// argument.
 ///
 /// The price: while a bucket is nearly empty, a process that was just refused answers from memory for about one
-/// lifetime before it asks again, so that a thousand processes do not poll for every refilled token. And the tokens
+/// [`reserve_life`](crate::RateLimiterBuilder::reserve_life) before it asks again, so that a thousand processes do not
+/// poll for every refilled token. And the tokens
 /// held by a process that crashes are gone until refill replaces them.
 ///
 /// A fleet of small processes needs tokens that live longer than a second, or none of them asks often enough to hold
 /// any. With [`longest_reserve_life`](crate::RateLimiterBuilder::longest_reserve_life) the life grows with the number
-/// of processes, to N/100 seconds, as far as is allowed; the bound is then that of the longest life:
+/// of processes, to N/75 seconds, as far as is allowed; the bound is then that of the longest life:
 ///
 /// | processes | acquires a second | life wanted | a process holds | excess at most, with a limit of 4000 a second |
 /// |---|---|---|---|---|
 /// | 32 | 2000 | 1 s | 19 tokens, its 0.5 % | 608 tokens |
-/// | 250 | 2000 | 2.5 s | 15 tokens | 4750 tokens |
-/// | 1000 | 2000 | 10 s | 15 tokens | 19 000 tokens |
+/// | 250 | 2000 | 3.3 s | 19 tokens | 4750 tokens |
+/// | 1000 | 2000 | 13.3 s | 19 tokens | 19 000 tokens |
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -4,10 +4,13 @@
 use zae_sim::fleet::{Figures, Fleet};
 
 fn run(processes: usize, rate: u64, overload: f64, seconds: u64) -> (Figures, f64) {
-    let fleet = Fleet { processes, rate, reserve: false, seconds, overload: Some(overload), seed: 0 };
+    figures(Fleet { processes, rate, reserve: false, seconds, overload: Some(overload), seed: 0 })
+}
+
+fn figures(fleet: Fleet) -> (Figures, f64) {
     let figures = fleet.run().unwrap();
     // Figures are of the second half.
-    let writes = figures.writes_per_second * seconds as f64 / 2.0 / figures.granted as f64;
+    let writes = figures.writes_per_second * fleet.seconds as f64 / 2.0 / figures.granted as f64;
     (figures, writes)
 }
 
@@ -41,4 +44,13 @@ fn a_fleet_that_asks_for_more_writes_than_an_item_takes_splits_its_bucket_and_fa
     assert_eq!((figures.failed, figures.refused), (0, 0), "{figures:?}");
     assert!(figures.items >= 2 && figures.p99_round_trips <= 6.0, "{figures:?}");
     assert!(figures.throttled_per_second <= 0.05 * figures.writes_per_second, "{figures:?}");
+}
+
+#[test]
+fn reserves_of_many_processes_take_few_writes_of_a_bucket_that_has_enough() {
+    let fleet = Fleet { processes: 120, rate: 1_000, reserve: true, seconds: 10, overload: None, seed: 0 };
+    let (figures, _) = self::figures(fleet);
+    assert_eq!((figures.failed, figures.refused), (0, 0), "{figures:?}");
+    assert!(figures.writes_per_second <= 250.0, "{figures:?}");
+    assert!(figures.lost_per_second <= 0.25 * figures.writes_per_second, "{figures:?}");
 }

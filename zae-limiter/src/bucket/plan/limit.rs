@@ -16,7 +16,7 @@ use crate::{
         refund::Booking,
         soft::restamp,
         stamp::{Occasion, StampWrite},
-        write::{LimitWrite, RefundWrite, ScheduleWrite, TokenWrite, with_room},
+        write::{LimitWrite, RefundWrite, ScheduleWrite, TokenWrite, WithRoom},
     },
     model::name::LimitName,
 };
@@ -217,7 +217,7 @@ impl LimitPlan<'_> {
             soft: self.restamp(if moving { Occasion::Opportune } else { Occasion::Needed }),
             quota: quota.write(),
             schedule: self.reschedule(item.0),
-            with_room: with_room(&self.balance.kind),
+            with_room: WithRoom::of(&self.balance.kind),
         })
     }
 }

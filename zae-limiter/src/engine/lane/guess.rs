@@ -13,7 +13,7 @@ use crate::{
         image::{Balance, Basis, Image},
         limit_set::LimitSet,
         plan::balances,
-        write::room,
+        write::Room,
     },
     random::Random,
 };
@@ -45,6 +45,8 @@ pub(super) struct Observation<'a> {
     pub(super) rates: &'a [Option<f64>],
     /// Writes in a row that were lost.
     pub(super) lost: u32,
+    /// The room that is left by a write that fills it.
+    pub(super) room: Room,
 }
 
 /// A bet.
@@ -123,7 +125,7 @@ impl Observation<'_> {
         let refill = balance.kind.gain_in(DAY_MS) as f64 / DAY_MS as f64;
         // Half of what comes in, until it is known.
         let rate = self.rates.get(slot).copied().flatten().unwrap_or(refill / 2.0).max(0.0);
-        let room = room(&balance.kind) as f64;
+        let room = self.room.of(&balance.kind) as f64;
         let rises_in = if refill > rate { room / (refill - rate) } else { f64::INFINITY };
         let between = |since: i64, until: i64| until.saturating_sub(since).max(0) as f64;
         let at = |instant: i64| self.stored(slot) as f64 + refill * between(self.image.last_refill, instant);
@@ -208,6 +210,7 @@ mod tests {
             now: NOW,
             rates: &rates,
             lost,
+            room: Room::ForAsks,
         };
         let random = Random::default();
         let made: Vec<Guess> = (0..1_000).filter_map(|_| observation.guess(&[1_000], false, &random)).collect();

@@ -14,7 +14,8 @@
 //! meeting the limit while they do. Where a lane knows its process's part of the bucket's consumption
 //! (`writers`), it keeps to that part of 800 writes a second for a minute: of 64 processes that ask alike, each writes
 //! every 80 ms. Who asks for less than that is not slowed down. Six throttled writes in a row end that: then the bucket
-//! takes less than was thought, or nothing at all, and the interval doubles up to two seconds.
+//! takes less than was thought, or nothing at all, and the interval doubles up to two seconds. Where a reserve carries
+//! the process, its lane keeps to no part: it writes a tenth as often as it consumes, and needs each write the more.
 //!
 //! The circuit is that of [`breaker`](crate::engine::runtime::breaker), with this bucket's failures alone.
 
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Lane, lock};
+use super::{Lane, LaneState, lock};
 use crate::{
     engine::runtime::breaker::{Circuit, Evidence, Gate},
     error::UnavailableReason,
@@ -169,7 +170,7 @@ impl Lane {
     /// Notes that the store answered a write of this bucket.
     pub(super) fn succeeded(&self) {
         let state = &mut *lock(&self.state);
-        let part = state.writers.as_ref().and_then(|writers| writers.part());
+        let part = self.part_of_writes(state);
         state.health.succeeded(Instant::now(), part);
         self.shared.breaker.succeeded();
     }
@@ -184,8 +185,17 @@ impl Lane {
     pub(super) fn throttled(&self, now: Instant) -> Instant {
         let jitter = self.shared.random.of(0.5..=1.5);
         let state = &mut *lock(&self.state);
-        let part = state.writers.as_ref().and_then(|writers| writers.part());
+        let part = self.part_of_writes(state);
         state.health.throttled(now, jitter, part)
+    }
+
+    /// Returns this process's part of the bucket's writes, where it is known. Who debits ahead writes less often than
+    /// it consumes: its part of the consumption says nothing.
+    fn part_of_writes(&self, state: &LaneState) -> Option<f64> {
+        if self.reserve().is_some_and(|reserve| reserve.is_worthwhile()) {
+            return None;
+        }
+        state.writers.as_ref().and_then(|writers| writers.part())
     }
 
     /// Returns true if the last writes of this bucket failed.

@@ -4,7 +4,13 @@ use std::sync::Arc;
 
 use super::{Lane, lock};
 use crate::{
-    bucket::{Amounts, bet, image::Image, limit_set::LimitSet, plan::Goal, write::BucketWrite},
+    bucket::{
+        Amounts, bet,
+        image::Image,
+        limit_set::LimitSet,
+        plan::Goal,
+        write::{BucketWrite, Room},
+    },
     engine::lane::guess::{Guess, Observation},
 };
 
@@ -136,29 +142,38 @@ impl Lane {
         limit_set: &LimitSet,
         goal: &Goal<'_>,
         lost: u32,
+        room: Room,
     ) -> BucketWrite {
         if limit_set.bypassed || !says_shared(image, goal.now) && !self.is_crowded(goal.now) {
             return write;
         }
         let out: Amounts = limit_set.applied.iter().map(|limit| goal.out(&limit.name)).collect();
-        let guess = self.guess(image, limit_set, goal, &out, lost);
-        let bet = guess.and_then(|Guess { wager, ages }| bet::bet(image, goal, wager, &ages));
+        let guess = self.guess(image, limit_set, goal, &out, (lost, room));
+        let bet = guess.and_then(|Guess { wager, ages }| bet::bet(image, goal, wager, &ages, room));
         // On what others may have done since, no more than twice: whoever is alone has to get through.
         let bet = bet
             .filter(|write| lost <= MOST_BETS || write.ladder.as_ref().is_some_and(|l| l.holds(image, &write.limits)));
-        let write = bet.unwrap_or_else(|| write.leaving_room());
+        let write = bet.unwrap_or_else(|| write.leaving_room(room));
         BucketWrite { set_shared: self.shared_until(image, goal.now), ..write }
     }
 
-    fn guess(&self, image: &Image, limit_set: &LimitSet, goal: &Goal<'_>, out: &[i64], lost: u32) -> Option<Guess> {
+    /// Guesses for a write that takes `out` after so many that were lost, and leaves that room.
+    fn guess(
+        &self,
+        image: &Image,
+        limit_set: &LimitSet,
+        goal: &Goal<'_>,
+        out: &[i64],
+        (lost, room): (u32, Room),
+    ) -> Option<Guess> {
         let state = lock(&self.state);
         let writers = state.writers.as_deref();
         let rates: Vec<Option<f64>> =
             writers.map_or_else(Vec::new, |writers| writers.flows.iter().map(|flow| flow.rate).collect());
         let seen_at = writers.map_or(goal.now, |writers| writers.seen_at);
         drop(state);
-        let observation =
-            Observation { image, seen_at, limit_set, shards: goal.shards, now: goal.now, rates: &rates, lost };
+        let (shards, now, rates) = (goal.shards, goal.now, &rates);
+        let observation = Observation { image, seen_at, limit_set, shards, now, rates, lost, room };
         observation.guess(out, !goal.adjust.is_empty(), &self.shared.random)
     }
 }

@@ -33,8 +33,9 @@
 //!
 //! Of a thousand processes that ask twice a second, none can hold anything ahead for a second. So where it is allowed
 //! to, L grows with their number N. A reserve is filled up about twice in a life, so all together write 2·N/L times a
-//! second, and L = N/100 s keeps that at 200. N is the reciprocal of this process's part of what the bucket's counters
-//! say is consumed. The bound above is then that of the longest life allowed.
+//! second, and L = N/75 s keeps that at 150. N is the reciprocal of this process's part of what the bucket's counters
+//! say is consumed. The bound above is then that of the longest life allowed. A lot that lives long is many asks, so a
+//! write that fills up a reserve from a full bucket leaves more room for those of neighbours than a strict one does.
 //!
 //! # When not
 //!
@@ -46,7 +47,7 @@
 //!
 //! A fixed reserve is too large for ten processes or too small for one. Fetching by the clock makes all processes write
 //! at the same moment; a fill level spreads them. Asking a scarce bucket for every ask costs a write per token that
-//! drips in, times the processes; hence the ration of half to one and a half lives, at random.
+//! drips in, times the processes; hence the ration of half to one and a half of the shortest life, at random.
 
 pub(crate) mod demand;
 pub(crate) mod lots;
@@ -78,7 +79,7 @@ use crate::{
 };
 
 /// The longest memory of the demand.
-const LONGEST_MEMORY: Duration = Duration::from_secs(4);
+const LONGEST_MEMORY: Duration = Duration::from_secs(10);
 
 /// Tokens debited ahead of use.
 #[derive(Debug)]
@@ -156,7 +157,7 @@ impl LaneReserve {
     pub(crate) fn new(limit_set: Arc<LimitSet>, lives: RangeInclusive<Duration>, now: Instant) -> Self {
         let life = *lives.start();
         // A process that asks once in a while is only seen over a while.
-        let memory = life.max((*lives.end() / 4).min(LONGEST_MEMORY));
+        let memory = life.max((*lives.end() / 2).min(LONGEST_MEMORY));
         let zeros: Amounts = limit_set.applied.iter().map(|_| 0).collect();
         Self {
             life,

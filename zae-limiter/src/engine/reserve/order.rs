@@ -18,7 +18,7 @@ use crate::{
 /// One part in this many of the capacity is the most that one process holds.
 const SHARE: i64 = 200;
 /// Writes a second of all processes together to one bucket, for which its tokens are made to live long enough.
-const WRITES: f64 = 200.0;
+const WRITES: f64 = 150.0;
 /// Times that a reserve is filled up in the life of a lot.
 const FILLS: f64 = 2.0;
 
@@ -63,10 +63,12 @@ impl LaneReserve {
         self.rationed_until = None;
     }
 
-    /// Adapts the life of the next lots to the bucket's `processes`, as far as it may be.
+    /// Adapts the life of the next lots to the bucket's `processes`, as far as it may be. Their number is estimated
+    /// from few writes: a life that is too short costs writes at once, so it gets shorter in steps.
     pub(crate) fn adapt(&mut self, processes: f64) {
         let wanted = Duration::try_from_secs_f64(FILLS * processes / WRITES).unwrap_or(Duration::MAX);
-        self.life = wanted.clamp(*self.lives.start(), *self.lives.end());
+        let wanted = wanted.clamp(*self.lives.start(), *self.lives.end());
+        self.life = if wanted < self.life { (self.life * 3 + wanted) / 4 } else { wanted };
     }
 
     /// The life of the next lot.
@@ -110,7 +112,7 @@ impl LaneReserve {
     }
 
     /// Returns true if asks are frequent, and small beside what this process may hold.
-    pub(super) fn is_worthwhile(&self) -> bool {
+    pub(crate) fn is_worthwhile(&self) -> bool {
         let limits = self.limit_set.applied.iter().enumerate();
         self.demand.is_steady(self.life)
             && limits.map(|(slot, limit)| (slot, most(&limit.kind))).all(|(slot, most)| {

@@ -112,12 +112,14 @@ fn tokens_live_longer_where_more_processes_share_a_bucket_and_never_longer_than_
     (0..80).for_each(|_| reserve.missed(&limit_set, &[1_000]));
     assert_eq!(order(&mut reserve, 100_000_000, now), 0, "alone it needs none");
     reserve.adapt(1_000.0);
-    assert_eq!(reserve.life(), LIFE * 10);
-    assert!((14_000..=16_000).contains(&order(&mut reserve, 100_000_000, now)), "three quarters of ten seconds");
+    assert_eq!(reserve.life().as_millis(), 13_333);
+    assert!((19_000..=21_000).contains(&order(&mut reserve, 100_000_000, now)), "three quarters of that");
     reserve.adapt(1e9);
     assert_eq!(reserve.life(), LIFE * 20);
     reserve.adapt(3.0);
-    assert_eq!(reserve.life(), LIFE);
+    assert_eq!(reserve.life(), LIFE * 61 / 4, "one estimate of few is not believed at once");
+    (0..60).for_each(|_| reserve.adapt(3.0));
+    assert_eq!(reserve.life().as_millis(), LIFE.as_millis());
 }
 
 #[test]

@@ -46,6 +46,7 @@ use crate::{
         image::Image,
         limit_set::LimitSet,
         refund_stamp::{Neighbours, RefundId},
+        write::Room,
     },
     engine::{
         lane::{
@@ -254,7 +255,8 @@ impl<'a> Drive<'a> {
         } else {
             limit_set.goal(&taken, &adjust, shards, now)
         };
-        let write = lane.beside_neighbours(write, &image, limit_set, &goal, self.lost);
+        let room = if ahead.is_empty() { Room::ForAsks } else { Room::ForLots };
+        let write = lane.beside_neighbours(write, &image, limit_set, &goal, self.lost, room);
         let consumed = consumed(limit_set, &write);
         let neighbours = if lane.is_shared() { Neighbours::Some } else { Neighbours::None };
         // Drawn when it is needed: random bits cost a system call.
