@@ -18,6 +18,8 @@ const OPEN: &str = "circuit";
 const UNDER_WAY_MS: u64 = 1_000;
 /// Number of lost conditions in a row before a write yields to neighbours.
 const LOST: usize = 8;
+/// Failures in a row that it takes to open a circuit.
+const FAILURES: usize = 3;
 
 /// Returns the damage to an ask that had no trouble of its own.
 pub(super) fn violation(history: &History, ask: &Ask) -> Option<String> {
@@ -41,21 +43,29 @@ pub(super) fn violation(history: &History, ask: &Ask) -> Option<String> {
     };
     let is_paced = is_paced(history, ask);
     match failure {
-        Some(failure) if is_paced && failure.contains(THROTTLED) => None,
+        // A policy that grants without the store does so where others are told that the bucket is throttled.
+        Some(failure) if is_paced && (without_asking || failure.contains(THROTTLED)) => None,
         Some(failure) => is_quick(history, ask).then(|| format!("failed without a fault: {failure}")),
         None if is_paced => None,
         None => idle(history, ask),
     }
 }
 
-/// Returns true if the last call for one of its buckets failed: a circuit stays open until a call succeeds.
+/// Returns true if a circuit may be open: the last write of one of its buckets failed, or so many calls of its process
+/// in a row did that the store counts as unavailable. A circuit stays open until a write is answered. One that is still
+/// under way has not been answered yet: it is the probe that the others wait for.
 fn failed_last(history: &History, ask: &Ask) -> bool {
     let before = &history.calls[..history.calls.partition_point(|call| call.sent < ask.begun)];
-    history.levels(ask.entity).any(|level| {
-        let mut latest = before.iter().rev();
-        let last = latest.find(|call| call.instance == ask.instance && call.entity == Some(level) && call.is_write);
-        last.is_some_and(|last| last.wrong.is_some())
-    })
+    let known = || {
+        before.iter().rev().filter(|call| {
+            let is_under_way = call.wrong.is_none() && call.answered.is_none_or(|answered| answered >= ask.begun);
+            call.instance == ask.instance && !is_under_way && (call.is_write || call.wrong.is_some())
+        })
+    };
+    let all_failed = known().take(FAILURES).filter(|call| call.wrong.is_some()).count() == FAILURES;
+    let mut levels = history.levels(ask.entity);
+    let of_level = |level| known().find(|call| call.is_write && call.entity == Some(level));
+    all_failed || levels.any(|level| of_level(level).is_some_and(|last| last.wrong.is_some()))
 }
 
 /// Returns true if the process was recently told that a bucket takes no more writes: it writes less often for a while.

@@ -51,7 +51,7 @@ pub(super) fn violations(history: &History) -> Vec<String> {
 /// Returns the maximum that a share allows from one grant to another, `tau` ms later, in mt.
 fn allowed(history: &History, first: &Ask, last: &Ask, limit: usize, tau: i128) -> i128 {
     let until = last.ended.unwrap_or(u64::MAX);
-    let versions = history.schedule.limits_in(first.entity, first.begun, until);
+    let versions = history.schedule.limits_in(first.entity, known_since(history, first), until);
     // A clock may have been moved in between.
     let process = &history.schedule.processes[history.process(first.instance)];
     let moved = if process.steps.is_empty() && !process.held { 0 } else { i128::from(history.schedule.skew()) };
@@ -62,4 +62,14 @@ fn allowed(history: &History, first: &Ask, last: &Ask, limit: usize, tau: i128) 
     });
     // A share starts over each time that the limits change.
     most.sum()
+}
+
+/// Returns the time from which the limits may be that a share is of: those that the table last told the process. A
+/// refusal may have been the share's.
+fn known_since(history: &History, first: &Ask) -> u64 {
+    let told = history.asks.iter().filter(|ask| {
+        let is_told = ask.answer == Some(AskAnswer::Granted) && ask.begun < first.begun;
+        is_told && ask.instance == first.instance && ask.entity == first.entity
+    });
+    told.map(|ask| ask.begun).max().unwrap_or(0)
 }

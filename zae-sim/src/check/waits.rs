@@ -32,10 +32,12 @@ pub(super) fn violation(history: &History, ask: &Ask) -> Option<String> {
     if is_unknowable(history, ask, &window) {
         return None;
     }
-    // Whoever has a clock that is ahead takes what comes in until then.
-    let again_later = again.saturating_sub(history.schedule.skew());
+    // A client with a clock that is ahead takes what comes in until then. A time of whole ms is rounded up: the missing
+    // tokens take more than all of them but the last.
+    let again_later = again.saturating_sub(history.schedule.skew()).saturating_sub(1);
     let is_explained = history.levels(ask.entity).any(|level| {
-        let limits = history.schedule.entities[level].limits.iter().enumerate();
+        let versions = history.schedule.limits_in(level, window.from, window.until);
+        let limits = versions.into_iter().flat_map(|limits| limits.iter().enumerate());
         let mut asked = limits.filter(|(index, _)| ask.tokens.get(*index).is_some_and(|tokens| *tokens > 0));
         asked.any(|(index, limit)| missing(limit, again_later) <= taken(history, [first, ask], (level, index), &window))
     });
@@ -80,10 +82,17 @@ fn taken(history: &History, own: [&Ask; 2], of: (usize, usize), window: &Window)
         .iter()
         .filter(|ask| history.charges(ask.entity, level) && !own.iter().any(|own| std::ptr::eq(*own, *ask)));
     let asked = others.map(|ask| granted(history, ask, limit, window) + adjusted(ask, limit, window)).sum::<i128>();
-    let neighbours = history.changes.iter().filter(|change| {
-        change.call.is_none() && change.entity == level && (window.from..=window.until).contains(&change.at)
+    let changes = history
+        .changes
+        .iter()
+        .filter(|change| change.entity == level && (window.from..=window.until).contains(&change.at));
+    let moved = changes.filter_map(|change| {
+        change.moves.get(limit).map(|made| match change.call {
+            None => made.consumed.max(0),
+            // A write among neighbours leaves room below a full limit, and so takes that as well.
+            Some(_) => (-made.tokens - made.consumed).max(0),
+        })
     });
-    let moved = neighbours.filter_map(|change| change.moves.get(limit)).map(|made| made.consumed.max(0));
     let moved = moved.sum::<i128>();
     // A started millitoken is one more that is missing.
     asked + moved + 1

@@ -53,6 +53,7 @@ use crate::{
         },
         lane::{
             ask::{Ask, AskOutcome, Failure, Refusal},
+            drive,
             hold::{Hold, Holds},
             lanes::Lanes,
             refuse::{self, Remembered},
@@ -154,8 +155,13 @@ pub(crate) async fn take(
             FromReserve::Ask => {}
         }
     }
-    if let Some(denied) = remembered_refusal(&parts) {
-        return Err(denied.into());
+    if would_refuse(&parts) {
+        for part in parts.iter().filter(|part| part.hold.is_none()) {
+            Box::pin(drive::learn(part.target.lane(), deadline)).await;
+        }
+        if let Some(denied) = remembered_refusal(&parts) {
+            return Err(denied.into());
+        }
     }
     match (parts.pop(), parts.pop()) {
         (Some(parent), Some(child)) => {
@@ -190,14 +196,20 @@ pub(crate) fn refused_from_memory(resolved: &ResolvedTargets, amounts: Amounts, 
     remembered_refusal(&parts)
 }
 
+/// Returns true if memory would refuse one of `parts`.
+fn would_refuse(parts: &[TargetAsk<'_>]) -> bool {
+    let mut asked = parts.iter().filter(|part| part.hold.is_none());
+    asked.any(|part| refuse::would_refuse(part.target.lane(), part.target.limit_set(), &part.amounts))
+}
+
 /// A no that needs no call: one of the targets was seen a moment ago and had too little. Then the other is not asked
 /// either, unless it may have too little for longer.
 fn remembered_refusal(parts: &[TargetAsk<'_>]) -> Option<Denied> {
     let asked = || parts.iter().filter(|part| part.hold.is_none());
-    if !asked().any(|part| refuse::would_refuse(part.target.lane(), part.target.limit_set(), &part.amounts)) {
+    if !would_refuse(parts) {
         return None;
     }
-    if asked().any(|part| refuse::refused_once(part.target.lane(), part.target.limit_set(), &part.amounts)) {
+    if asked().any(|part| refuse::has_to_be_asked(part.target.lane(), part.target.limit_set(), &part.amounts)) {
         return None;
     }
     let answers =

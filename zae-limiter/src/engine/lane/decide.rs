@@ -7,9 +7,12 @@
 //! | image | asks that fit | the write | asks that do not fit |
 //! |---|---|---|---|
 //! | fresh | some | takes for them | refused at once |
-//! | stale | some | takes for them | stay, and are decided from the answer |
-//! | fresh | none | none, but for settlements | refused at once |
+//! | recent or stale | some | takes for them | stay, and are decided from the answer |
+//! | fresh or recent | none | none, but for settlements | refused at once |
 //! | stale | none | takes for the first ask | stay, and are decided from the answer |
+//!
+//! An ask that does not fit beside others is refused because those are served. That is not sure before their write is
+//! done: a neighbour may have written since a recent image, and then the others may be the ones who get nothing.
 //!
 //! The last row asks a question in the form of a write: if the image is right, its condition fails and the item comes
 //! back; if a neighbour has given tokens back meanwhile, the first ask is served. One call, either way. It is only
@@ -37,6 +40,8 @@ use crate::bucket::{
 pub(crate) enum Freshness {
     /// It came back from a write of this round.
     Fresh,
+    /// It came back from a write of the last second.
+    Recent,
     /// Somebody may have written since.
     Stale,
 }
@@ -119,7 +124,12 @@ pub(crate) fn decide(known: Situation<'_>, asks: &[&[i64]], adjust: &[Booking], 
     let goal = |take, adjust| Goal { soft_until, ..limit_set.goal(take, adjust, shards, now) };
     let Serving { served, unserved, mut take, left } =
         serve(&limit_set.applied, &balances(image, &goal(&[], adjust)), asks);
-    let refused = if freshness == Freshness::Fresh { unserved } else { Vec::new() };
+    let refuses = match freshness {
+        Freshness::Fresh => true,
+        Freshness::Recent => served.is_empty(),
+        Freshness::Stale => false,
+    };
+    let refused = if refuses { unserved } else { Vec::new() };
     let ahead = order(&left).unwrap_or_default();
     take.iter_mut().zip(&ahead).for_each(|(take, ahead)| *take = take.saturating_add(*ahead));
     if asks.is_empty() && ahead.is_empty() {
@@ -135,7 +145,7 @@ pub(crate) fn decide(known: Situation<'_>, asks: &[&[i64]], adjust: &[Booking], 
         let write = Some(stamped(plan(image, &goal)));
         return Decision { served, refused, ahead, write };
     }
-    if freshness == Freshness::Fresh {
+    if refuses {
         // Nothing is to be had, but whoever comes later has to know since when the refill instant lies too far ahead.
         let mut note = image.to_watch(now).map(|_| plan(image, &limit_set.settlement(&[], shards, now)));
         // Neighbours stop at a stamp that is wrong or over.
@@ -259,9 +269,24 @@ mod tests {
     #[test]
     fn a_fresh_no_needs_no_write() {
         let limit_set = limit_set(10);
-        let decision =
-            decide(known(&bucket(&limit_set, 0), &limit_set, Freshness::Fresh), &[&[1_000]], &[], &mut |_| None);
-        assert_eq!(decision, Decision { served: vec![], refused: vec![0], ahead: Amounts::new(), write: None });
+        for freshness in [Freshness::Fresh, Freshness::Recent] {
+            let decision =
+                decide(known(&bucket(&limit_set, 0), &limit_set, freshness), &[&[1_000]], &[], &mut |_| None);
+            assert_eq!(decision, Decision { served: vec![], refused: vec![0], ahead: Amounts::new(), write: None });
+        }
+    }
+
+    #[test]
+    fn a_no_because_others_are_served_waits_for_their_write_unless_the_image_is_of_this_round() {
+        let limit_set = limit_set(10);
+        let image = bucket(&limit_set, 1_000);
+        let refused = |freshness| {
+            let decision = decide(known(&image, &limit_set, freshness), &[&[1_000], &[1_000]], &[], &mut |_| None);
+            assert_eq!(decision.served, [0]);
+            decision.refused
+        };
+        assert_eq!(refused(Freshness::Fresh), [1]);
+        assert!(refused(Freshness::Recent).is_empty());
     }
 
     #[test]

@@ -49,8 +49,6 @@ pub(crate) struct RecentImage {
     pub(crate) image: Arc<Image>,
     /// Settlements that are booked but not written.
     pub(crate) booked: Vec<Booking>,
-    /// Time until that is written.
-    pub(crate) written_in: Duration,
 }
 
 /// Tells if a write or a read found the bucket as it was last seen.
@@ -94,6 +92,38 @@ impl Lane {
         if is_same {
             state.image = Some(image);
         }
+    }
+
+    /// Returns true if nothing tells how much the bucket has by now: it was not seen within the last second. A bucket
+    /// that is spread over shards or keeps failing is not read for another's sake, and counts as known.
+    pub(crate) fn is_unknown(&self) -> bool {
+        let state = lock(&self.state);
+        let trusted = state.trusted_until.is_some_and(|until| until.is_ahead(self.shared.moment()));
+        let is_whole = state.image.as_ref().is_none_or(|image| image.shards() == 1);
+        !trusted && !state.settling && is_whole && !state.health.is_failing()
+    }
+
+    /// Returns true if nobody reads the bucket for another's sake; the caller does until `until`.
+    pub(super) fn begin_to_learn(&self, until: Instant) -> bool {
+        let learning_until = &mut lock(&self.state).learning_until;
+        let is_free = learning_until.is_none_or(|until| until <= Instant::now());
+        if is_free {
+            *learning_until = Some(until);
+        }
+        is_free
+    }
+
+    /// Remembers the bucket as a consistent read showed it in place of `before`, unless a write has shown it since.
+    pub(super) fn learn(&self, before: Option<&Arc<Image>>, image: Option<Image>) {
+        let is_same = match (&lock(&self.state).image, before) {
+            (Some(known), Some(before)) => Arc::ptr_eq(known, before),
+            (None, None) => true,
+            _ => false,
+        };
+        if is_same {
+            self.remember(image.map(Arc::new));
+        }
+        lock(&self.state).learning_until = None;
     }
 
     /// Notes the balances that `image` shows at `now` (epoch ms) for the limits of `limit_set`. Returns the baseline
@@ -187,7 +217,7 @@ impl Lane {
     /// Tells if the image is new enough to say no.
     pub(crate) fn freshness(&self) -> Freshness {
         let trusted = lock(&self.state).trusted_until.is_some_and(|until| until.is_ahead(self.shared.moment()));
-        if trusted { Freshness::Fresh } else { Freshness::Stale }
+        if trusted { Freshness::Recent } else { Freshness::Stale }
     }
 
     /// The bucket as last seen and what is booked on top, if that is all there is to know.
@@ -203,9 +233,7 @@ impl Lane {
         } else {
             refuse::booked(pending, &image, &state.peaks, image.shards(), self.shared.clock.now_ms())
         };
-        let flush_at = state.queue.flush_at();
-        let written_in = flush_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
-        Some(RecentImage { image, booked, written_in })
+        Some(RecentImage { image, booked })
     }
 
     /// Takes an image that came along with another read, where there is none. If it shows that somebody has refilled

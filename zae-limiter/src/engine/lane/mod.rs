@@ -136,6 +136,8 @@ struct LaneState {
     split_again: Option<Instant>,
     /// When whoever writes other shards looks at this one again.
     look_again: Option<Instant>,
+    /// Until when somebody reads the bucket because another one refuses; nobody else does so meanwhile.
+    learning_until: Option<Instant>,
     /// True if the limits were read again since what newer clients left on the bucket was seen.
     doubted: bool,
     /// The same of the owner: the bucket says that another parent is charged.

@@ -7,7 +7,10 @@
 //! Refusing from memory needs more than a fresh image: no settlement of ours is in flight (it may give tokens back),
 //! what is booked but not written counts already, the limits that apply are the ones stored, and the bucket has one
 //! shard, as one shard's "no" says nothing about the others. If an acquire charges a second bucket that is not known as
-//! well and last had too little, memory refuses nothing ([`refused_once`]): its wait may be the longer one.
+//! well, that one is read first ([`learn`](super::drive::learn)): its wait may be the longer one.
+//!
+//! Nor does it where a booked refund counts of which only a part fits. Until it is written, that part shrinks as fast
+//! as the limit refills, so no time to wait would hold. The acquire asks, and its write takes the refund along.
 
 use std::time::Duration;
 
@@ -39,17 +42,22 @@ use crate::{
 /// Returns true if a bucket seen a moment ago has too little for `amounts`. It decides as [`from_memory`] does, without
 /// building the answer, because mostly there is enough.
 pub(crate) fn would_refuse(lane: &Lane, limit_set: &LimitSet, amounts: &[i64]) -> bool {
-    let Some(RecentImage { image, booked, .. }) = recent(lane, limit_set) else { return false };
+    let Some(RecentImage { image, booked }) = recent(lane, limit_set) else { return false };
     if booked.is_empty() && has_without_refill(&image, limit_set, amounts) {
         return false;
     }
     has_too_little(lane, limit_set, &image, &booked, amounts)
 }
 
-/// Returns true if a bucket of one shard had too little for `amounts` when it was last seen, too long ago to refuse.
-pub(crate) fn refused_once(lane: &Lane, limit_set: &LimitSet, amounts: &[i64]) -> bool {
-    if recent(lane, limit_set).is_some() {
-        return false;
+/// Returns true if memory cannot tell until when a bucket has too little for `amounts`: it was not seen within the last
+/// second, or a booked refund shrinks.
+pub(crate) fn has_to_be_asked(lane: &Lane, limit_set: &LimitSet, amounts: &[i64]) -> bool {
+    if let Some(RecentImage { image, booked }) = recent(lane, limit_set) {
+        let at = At { image: &image, shards: 1, now: lane.shared.clock.now_ms() };
+        return booked.iter().any(shrinks) && depends(&booked, &refusal(lane, limit_set, amounts, &booked, &at));
+    }
+    if lane.is_unknown() {
+        return true;
     }
     let seen = lane.image().filter(|image| image.shards() == 1);
     seen.is_some_and(|image| has_too_little(lane, limit_set, &image, &[], amounts))
@@ -79,36 +87,49 @@ fn recent(lane: &Lane, limit_set: &LimitSet) -> Option<RecentImage> {
 /// Returns the refusal of a shard that is mostly others' to ask, of a bucket in `shards`, if it held too little when it
 /// was seen within the last second; `None` when it should be asked. What it has gained since, those others have taken.
 pub(crate) fn of_other_shard(lane: &Lane, limit_set: &LimitSet, amounts: &[i64], shards: u32) -> Option<Refusal> {
-    let RecentImage { image, booked, written_in } = lane.recent()?;
+    let RecentImage { image, booked } = lane.recent()?;
     let speaks = image.shards() == shards && !image.disabled && in_line(&image, limit_set);
     if !speaks || has_without_refill(&image, limit_set, amounts) {
         return None;
     }
-    let at = At { image: &image, shards, now: image.last_refill, written_in };
+    let at = At { image: &image, shards, now: image.last_refill };
     let refusal = refusal(lane, limit_set, amounts, &booked, &at);
-    let refused = refusal.statuses.iter().any(|status| status.exceeded);
+    let refused = refusal.statuses.iter().any(|status| status.exceeded) && !depends(&booked, &refusal);
     refused.then_some(Refusal { by: Refuser::Memory, ..refusal })
 }
 
 /// Returns the refusal of a shard seen a moment ago, of a bucket in `shards`; `None` when it should be asked.
 pub(crate) fn of_shard(lane: &Lane, limit_set: &LimitSet, amounts: &[i64], shards: u32) -> Option<Refusal> {
-    let RecentImage { image, booked, written_in } = lane.recent()?;
+    let RecentImage { image, booked } = lane.recent()?;
     if image.shards() != shards || image.disabled || !in_line(&image, limit_set) {
         return None;
     }
     let now = lane.shared.clock.now_ms();
-    let refusal = refusal(lane, limit_set, amounts, &booked, &At { image: &image, shards, now, written_in });
-    let refused = refusal.statuses.iter().any(|status| status.exceeded);
+    let refusal = refusal(lane, limit_set, amounts, &booked, &At { image: &image, shards, now });
+    let refused = refusal.statuses.iter().any(|status| status.exceeded) && !depends(&booked, &refusal);
     refused.then_some(Refusal { by: Refuser::Memory, ..refusal })
 }
 
 /// Returns the answer of a bucket seen a moment ago to `amounts`; `None` when it should be asked.
 pub(crate) fn from_memory(lane: &Lane, limit_set: &LimitSet, amounts: &[i64]) -> Option<Remembered> {
-    let RecentImage { image, booked, written_in } = recent(lane, limit_set)?;
+    let RecentImage { image, booked } = recent(lane, limit_set)?;
     let now = lane.shared.clock.now_ms();
-    let refusal = refusal(lane, limit_set, amounts, &booked, &At { image: &image, shards: 1, now, written_in });
+    let refusal = refusal(lane, limit_set, amounts, &booked, &At { image: &image, shards: 1, now });
     let refused = refusal.statuses.iter().any(|status| status.exceeded);
     Some(if refused { Remembered::No(refusal) } else { Remembered::Perhaps(refusal.statuses) })
+}
+
+/// Returns true if a refund is worth less with every moment until it is written.
+fn shrinks(booking: &Booking) -> bool {
+    booking.back > 0 && booking.margin == 0
+}
+
+/// Returns true if a refusal depends on a booked refund that shrinks.
+fn depends(booked: &[Booking], refusal: &Refusal) -> bool {
+    let shrinking = booked.iter().filter(|booking| shrinks(booking));
+    let exceeded =
+        |name: &LimitName| refusal.statuses.iter().any(|status| status.exceeded && status.limit.name() == name);
+    shrinking.map(|booking| &booking.name).any(exceeded)
 }
 
 /// Returns true if the bucket has the limits that apply.
@@ -148,8 +169,6 @@ pub(super) struct At<'a> {
     pub(super) shards: u32,
     /// Epoch ms.
     pub(super) now: i64,
-    /// Time until what is booked is written.
-    pub(super) written_in: Duration,
 }
 
 /// Works out the effect of the settlements in `pending` on `image`.
@@ -239,9 +258,6 @@ fn refusal(lane: &Lane, limit_set: &LimitSet, amounts: &[i64], adjust: &[Booking
         never |= *amount > balance.highest() && applied.refuses();
         let wait = if missing > 0 { balance.wait_ms(*amount) } else { 0 };
         let wait = u64::try_from(wait).unwrap_or(u64::MAX);
-        // Until it is written, a refund of which only a part fits shrinks as fast as the limit refills.
-        let shrinks = |booking: &Booking| booking.name == *limit.name() && booking.back > 0 && booking.margin == 0;
-        let late = if missing > 0 && adjust.iter().any(shrinks) { at.written_in } else { Duration::ZERO };
         LimitStatus {
             entity_id: lane.key.entity.clone(),
             resource: lane.key.resource.clone(),
@@ -249,7 +265,7 @@ fn refusal(lane: &Lane, limit_set: &LimitSet, amounts: &[i64], adjust: &[Booking
             available: balance.tokens.div_euclid(MILLI),
             requested: whole(*amount),
             exceeded: missing > 0,
-            retry_after: Duration::from_millis(wait) + late,
+            retry_after: Duration::from_millis(wait),
             resets_at: balance.resets_at(at.now).and_then(instant),
         }
     });

@@ -63,7 +63,7 @@ pub(super) fn stops(
     if asks.is_empty() {
         return Some(Stop::Quota(unsupported(image.quota()?.attribute.clone())));
     }
-    if image.disabled && freshness == Freshness::Fresh {
+    if image.disabled && freshness != Freshness::Stale {
         let (entity, resource) = (lane.key.entity.clone(), lane.key.resource.clone());
         return Some(Stop::Disabled(Disabled { entity, resource, level: DisabledLevel::Bucket }.into()));
     }

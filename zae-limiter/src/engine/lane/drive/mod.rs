@@ -36,7 +36,7 @@ mod request;
 mod round;
 mod siblings;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -216,7 +216,7 @@ impl<'a> Drive<'a> {
     /// Decides who is served from a bucket that exists, and refuses those who are not.
     ///
     /// In this order: settlements of another creation are void; the others are booked against the image; asks are
-    /// decided on what is left; those that are refused are answered before the write, so that they do not wait for it;
+    /// decided on what is left; those that are refused by what is known are answered before the write;
     /// and the reserve orders from what is still left.
     fn plan_update(&mut self, image: Arc<Image>) -> Step {
         let (lane, limit_set, now) = (self.lane, &self.limit_set, self.decides_at(&image));
@@ -242,7 +242,7 @@ impl<'a> Drive<'a> {
             && in_line(&image, limit_set);
         let mut order = |left: &[i64]| if may_reserve { lane.order(left) } else { None };
         let Decision { served, refused, ahead, write } = decide(known, &amounts, &adjust, &mut order);
-        let at = At { image: &image, shards, now, written_in: Duration::ZERO };
+        let at = At { image: &image, shards, now };
         let served = answer_refused(lane, limit_set, &mut self.asks, &adjust, &served, &refused, &at);
         let Some(write) = write else {
             finish(std::mem::take(&mut self.pending), &Ok(()));
@@ -324,5 +324,21 @@ pub(crate) async fn look(lane: &Lane) -> Freshness {
         }
         // The write will tell the cause.
         Ok(Err(_)) | Err(Passed) => Freshness::Stale,
+    }
+}
+
+/// Reads a bucket of which nothing is known by now, because another one refuses an acquire of both: the time to wait is
+/// that of the one that takes longer. One who asks reads for all until `deadline`; a read takes nothing that would have
+/// to be given back.
+pub(crate) async fn learn(lane: &Lane, deadline: Instant) {
+    if !lane.is_unknown() || !lane.begin_to_learn(deadline) {
+        return;
+    }
+    telemetry::looked();
+    let before = lane.image();
+    let read = bucket::read(&lane.shared.store, &lane.shared.namespace, &lane.key);
+    // If the read fails, the acquire asks both, and reports the trouble.
+    if let Ok(Ok(image)) = lane.shared.deadlines.until(deadline, read).await {
+        lane.learn(before.as_ref(), image);
     }
 }
