@@ -65,6 +65,13 @@ pub(crate) enum Enforcement {
     Bypassed,
 }
 
+impl Enforcement {
+    /// The enforcement of a limit that no operator lets pass.
+    pub(crate) fn of(limit: &Limit) -> Self {
+        if limit.is_soft() { Self::Soft } else { Self::Hard }
+    }
+}
+
 /// A limit that applies to a bucket, in stored units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AppliedLimit {
@@ -105,8 +112,7 @@ impl AppliedLimit {
 
 impl From<&Limit> for AppliedLimit {
     fn from(limit: &Limit) -> Self {
-        let enforcement = if limit.is_soft() { Enforcement::Soft } else { Enforcement::Hard };
-        Self { name: limit.name().clone(), kind: limit.into(), enforcement }
+        Self { name: limit.name().clone(), kind: limit.into(), enforcement: Enforcement::of(limit) }
     }
 }
 

@@ -1,12 +1,15 @@
 //! The shared vectors of the Python package's arithmetic (`tests/vectors/bucket.json`). If a vector notes that 0.17.0
 //! differs, 0.17.0 is right.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::{MILLI, Params, clamp, ttl_at, ttl_seconds};
 use crate::model::{
     limit::{Limit, Limits},
     name::LimitName,
+    parameters::{LimitSchedule, Parameters},
 };
 
 const VECTORS: &str = include_str!("../../tests/vectors/bucket.json");
@@ -193,4 +196,43 @@ fn every_vector_holds() {
     }
     assert!(failures.is_empty(), "{} of {}: {:#?}", failures.len(), vectors.len(), &failures[..failures.len().min(5)]);
     assert_eq!(vectors.len(), 2_554);
+}
+
+/// A limit as the vectors of lifetimes name it.
+fn named(text: &str) -> Limit {
+    let per_minute = || Limit::per_minute("l", 100).unwrap();
+    let at_nine = |parameters: Parameters| {
+        let schedule = LimitSchedule::builder().replace("* 9 * * *", parameters).build().unwrap();
+        per_minute().scheduled(schedule).unwrap()
+    };
+    match text {
+        "rate 100/min" => per_minute(),
+        "rate 1000, 10/60 s" => Limit::per_minute("l", 10).unwrap().with_burst(1_000).unwrap(),
+        "rate 1, 1000/s" => Limit::per_second("l", 1_000).unwrap().with_burst(1).unwrap(),
+        "quota 5 h" => Limit::quota("l", 100).session(Duration::from_secs(18_000)).build().unwrap(),
+        "rate 100/min, scale 0.001 at hour 9" => {
+            let schedule = LimitSchedule::builder().scale("* 9 * * *", 0.001).build().unwrap();
+            per_minute().scheduled(schedule).unwrap()
+        }
+        "rate 100/min, refill 1 at hour 9" => at_nine(Parameters::default().refill_amount(1)),
+        "rate 100/min, capacity 1000000 at hour 9" => at_nine(Parameters::default().capacity(1_000_000)),
+        quota => {
+            let cron = quota.strip_prefix("quota cron ").unwrap_or_else(|| panic!("{quota}"));
+            Limit::quota("l", 100).every(cron).build().unwrap()
+        }
+    }
+}
+
+#[test]
+fn buckets_of_all_kinds_live_as_long_as_in_the_reference() {
+    let vectors: Value = serde_json::from_str(include_str!("../../tests/vectors/ttl-versions.json")).unwrap();
+    let mut read = 0;
+    for vector in vectors["vectors"].as_array().unwrap().iter().filter(|v| v["fn"] == "bucket_ttl_seconds") {
+        // A multiplier below nothing is nothing there, and no number of this type.
+        let Ok(multiplier) = u32::try_from(int(&vector["input"], "multiplier")) else { continue };
+        let limits = Limits::from(named(vector["input"]["limit"].as_str().unwrap()));
+        assert_eq!(ttl_seconds(&limits, multiplier), vector["expected"].as_i64(), "{vector}");
+        read += 1;
+    }
+    assert_eq!(read, 56);
 }

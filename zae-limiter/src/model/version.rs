@@ -26,8 +26,8 @@ const NO_MINIMUM: &str = "0.0.0";
 
 /// `major.minor.patch`, with or without a pre-release.
 ///
-/// A leading `v` and the development suffixes of Python packages (`1.2.3.dev4+g0a1b`) are accepted. A pre-release
-/// precedes its release; two pre-releases compare as text.
+/// A leading `v`, two numbers for three (`1.2`) and the suffixes of Python packages (`1.2.3rc1`, `1.2.3.dev4+g0a1b`)
+/// are accepted. A pre-release precedes its release; two pre-releases compare as text.
 ///
 /// ```
 /// use zae_limiter::version::Version;
@@ -70,27 +70,51 @@ impl FromStr for Version {
         let allowed = "major.minor.patch, with -pre-release or without";
         let error = || ValidationError::new("version", text, ValidationReason::Pattern { allowed });
         let rest = text.strip_prefix('v').unwrap_or(text);
-        let (numbers, pre_release) = match (development(rest), rest.split_once('-')) {
-            (Some(numbers), _) => (numbers, Some("dev")),
-            (None, Some((numbers, pre_release))) => (numbers, Some(pre_release)),
-            (None, None) => (rest, None),
+        let rest = match rest.split_once('+') {
+            Some((_, "")) => return Err(error()),
+            Some((public, _)) => public,
+            None => rest,
         };
-        let mut parts = numbers.split('.').map(|part| {
-            // `parse` alone would accept a sign.
-            part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse::<u64>().ok()).flatten()
-        });
-        let mut number = || parts.next().flatten().ok_or_else(error);
-        let version =
-            Self { major: number()?, minor: number()?, patch: number()?, pre_release: pre_release.map(str::to_owned) };
-        let complete = parts.next().is_none() && version.pre_release.as_deref() != Some("");
-        if complete { Ok(version) } else { Err(error()) }
+        let (rest, is_development) = match rest.rsplit_once(".dev") {
+            Some((before, digits)) if is_number(digits) => (before, true),
+            _ => (rest, false),
+        };
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (numbers, suffix) = rest.split_at(end);
+        let pre_release = match pre_release(suffix).ok_or_else(error)? {
+            None => is_development.then(|| "dev".to_owned()),
+            Some(name) if is_development => Some(format!("{name}-dev")),
+            Some(name) => Some(name.to_owned()),
+        };
+        let number = |part: &str| part.parse::<u64>().ok().filter(|_| is_number(part)).ok_or_else(error);
+        match numbers.split('.').collect::<Vec<_>>()[..] {
+            [major, minor, patch] => {
+                Ok(Self { major: number(major)?, minor: number(minor)?, patch: number(patch)?, pre_release })
+            }
+            [major, minor] if suffix.is_empty() => {
+                Ok(Self { major: number(major)?, minor: number(minor)?, patch: 0, pre_release })
+            }
+            _ => Err(error()),
+        }
     }
 }
 
-/// Returns the part before `.dev` and digits.
-fn development(text: &str) -> Option<&str> {
-    let (numbers, suffix) = text.split_once(".dev")?;
-    suffix.starts_with(|c: char| c.is_ascii_digit()).then_some(numbers)
+/// Returns true if `text` consists of digits; `parse` alone would accept a sign.
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Returns the name of a pre-release in what follows the numbers: `-name`, or `a`, `b` or `rc` with a number, as Python
+/// packages have it; `Some(None)` where nothing follows, `None` for anything else.
+fn pre_release(suffix: &str) -> Option<Option<&str>> {
+    if suffix.is_empty() {
+        return Some(None);
+    }
+    if let Some(name) = suffix.strip_prefix('-') {
+        return (!name.is_empty()).then_some(Some(name));
+    }
+    let count = ["rc", "a", "b"].iter().find_map(|kind| suffix.strip_prefix(kind))?;
+    is_number(count).then_some(Some(suffix))
 }
 
 impl Ord for Version {

@@ -62,12 +62,8 @@ impl Store {
         for _ in 0..TRIES {
             let record = self.version_record().await?;
             let record = knows(feature, record.as_ref(), &threshold)?;
-            let target = own.clone().min(threshold.clone());
             let seen = record.client_min_version.as_deref();
-            let minimum: Option<Version> = seen.and_then(|text| text.parse().ok());
-            if minimum.is_some_and(|minimum| minimum >= target) {
-                return Ok(());
-            }
+            let Some(target) = raised(seen, &own, &threshold) else { return Ok(()) };
             let raise = version::raise_minimum(&target.to_string(), seen);
             if self.update(&version::key(), raise).await? == ConditionalWrite::Done {
                 return Ok(());
@@ -76,6 +72,14 @@ impl Store {
         let source = "others keep changing the version record; try again";
         Err(StoreError::new("UpdateItem", StoreErrorKind::NotApplied, source).into())
     }
+}
+
+/// Returns the minimum for clients of `own` level that replaces `stored`, for a feature that came with `threshold`;
+/// `None` where it is high enough.
+fn raised(stored: Option<&str>, own: &Version, threshold: &Version) -> Option<Version> {
+    let target = own.min(threshold);
+    let minimum: Option<Version> = stored.and_then(|text| text.parse().ok());
+    minimum.is_none_or(|minimum| minimum < *target).then(|| target.clone())
 }
 
 /// Returns the record if the functions that it speaks of know `feature`, which came with `threshold`.
@@ -99,6 +103,33 @@ fn knows<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The vectors of a function whose own version can be read: ours always can.
+    fn vectors(function: &str) -> Vec<serde_json::Value> {
+        let all: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/vectors/ttl-versions.json")).unwrap();
+        let is_meant = |vector: &&serde_json::Value| vector["fn"] == function && vector["input"]["own"] != "x";
+        all["vectors"].as_array().unwrap().iter().filter(is_meant).cloned().collect()
+    }
+
+    #[test]
+    fn features_may_be_stored_and_minimums_are_raised_as_in_the_reference() {
+        let (stored, raises) = (vectors("feature_may_be_stored"), vectors("raised_minimum"));
+        assert_eq!((stored.len(), raises.len()), (30, 48));
+        let version = |value: &serde_json::Value| value.as_str().unwrap().parse::<Version>().unwrap();
+        for vector in stored {
+            let input = &vector["input"];
+            let functions = input["lambda_version"].as_str().map(str::to_owned);
+            let record = VersionRecord { lambda_version: functions, ..VersionRecord::default() };
+            let found = knows(Gated::SoftLimits, Some(&record), &version(&input["minimum"])).is_ok();
+            assert_eq!(vector["expected"], found, "{input}");
+        }
+        for vector in raises {
+            let input = &vector["input"];
+            let found = raised(input["stored"].as_str(), &version(&input["own"]), &version(&input["minimum"]));
+            assert_eq!(found, vector["expected"].as_str().map(|text| text.parse().unwrap()), "{input}");
+        }
+    }
 
     #[test]
     fn only_functions_of_the_level_or_newer_know_a_feature() {
