@@ -135,8 +135,9 @@ pub use embedded::EmbeddedStore;
 #[doc(hidden)]
 pub use embedded::DatabaseFront;
 pub use error::{AcquireError, LeaseError, RepositoryError, SettleError, SettleOutlook, ValidationError};
-pub use limiter::{Acquire, Lease, LeaseOrigin, RateLimiter, RateLimiterBuilder, Settlement};
+pub use limiter::{Acquire, Lease, LeaseOrigin, MAX_RESOURCES, RateLimiter, RateLimiterBuilder, Settlement};
 pub use model::{
+    availability::Availability,
     cost::{Cost, REQUEST_LIMIT_NAMES},
     defaults::SystemDefaults,
     entity::{Entity, NewEntity},

@@ -4,7 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use zae_limiter::{AcquireError, Cost, EntityId, Limit, Limits, NewEntity, RateLimiter, RateLimiterBuilder, Reserve};
+use zae_limiter::{
+    Acquire, AcquireError, Cost, EntityId, Limit, Limits, NewEntity, RateLimiter, RateLimiterBuilder, Reserve,
+};
 
 use crate::{Units, Wire, driven::Fleet, limits, rpm, tpm};
 
@@ -84,6 +86,22 @@ pub async fn first_acquire() -> (u64, u64) {
     wire.reset();
     assert!(spend(&limiter, "key-0", Cost::of("rpm", 1)).await);
     (alone, wire.count())
+}
+
+/// Measures the calls of an acquire of so many resources at once: of the first one, and of the next.
+pub async fn several(resources: usize) -> (u64, u64) {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let (wire, limiter) = fleet.process(&limits([rpm(ENDLESS)]), strict).await;
+    let mut request = Acquire::new("user-1", "r-0", Cost::of("rpm", 1)).unwrap();
+    for resource in 1..resources {
+        request = request.also(format!("r-{resource}"), Cost::of("rpm", 1)).unwrap();
+    }
+    wire.reset();
+    limiter.acquire_with(request.clone()).await.unwrap().commit().await.unwrap();
+    let first = wire.count();
+    wire.reset();
+    limiter.acquire_with(request).await.unwrap().commit().await.unwrap();
+    (first, wire.count())
 }
 
 /// Measures calls per refused acquire: 10 000 of them in five seconds.

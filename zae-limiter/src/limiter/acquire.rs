@@ -103,35 +103,37 @@ impl RateLimiter {
         if shared.closing.has_begun() {
             return Err(outage::unavailable(&wish, UnavailableReason::ShuttingDown, None).into());
         }
-        let gate = shared.breaker.gate(Instant::now(), self.health_of(&wish));
-        let denied = if gate == Gate::Open {
-            match self.try_at_home(&wish).await {
-                Ok(Ok(lease)) => {
-                    telemetry::acquires(Ending::Granted, 1);
-                    return Ok(lease);
-                }
-                Ok(Err(denied)) => denied,
-                Err(Passed) => {
-                    // The bucket's lane itself reports an unanswered write to the breaker.
-                    if self.known(&wish).is_none() {
-                        let bucket =
-                            BucketKey { entity: wish.entity.clone(), resource: wish.resource.clone(), shard: 0 };
-                        shared.breaker.failed(Instant::now(), bucket.short_hash(), Evidence::Silence);
-                    }
-                    Denied::Outage(UnavailableReason::DeadlineExceeded, None)
-                }
+        match self.attempt(&wish).await {
+            Ok(lease) => {
+                telemetry::acquires(Ending::Granted, 1);
+                Ok(lease)
             }
-        } else {
-            Denied::Outage(UnavailableReason::CircuitOpen, None)
-        };
-        match denied {
-            Denied::Error(error) => {
-                telemetry::acquires(if error.is_refusal() { Ending::Refused } else { Ending::Error }, 1);
-                telemetry::acquire_refused(&wish.entity, &wish.resource, &error);
-                Err(error)
-            }
-            Denied::Outage(reason, source) => self.without_store(&wish, reason, source),
+            Err(Denied::Error(error)) => Err(self.denied(&wish, error)),
+            Err(Denied::Outage(reason, source)) => self.without_store(&wish, reason, source),
         }
+    }
+
+    /// Counts an error that no policy changes.
+    pub(super) fn denied(&self, wish: &AcquireSpec, error: AcquireError) -> AcquireError {
+        telemetry::acquires(if error.is_refusal() { Ending::Refused } else { Ending::Error }, 1);
+        telemetry::acquire_refused(&wish.entity, &wish.resource, &error);
+        error
+    }
+
+    /// Tries it within the deadline, unless the breaker is open. Counts nothing.
+    pub(super) async fn attempt(&self, wish: &AcquireSpec) -> Result<Lease, Denied> {
+        let shared = &self.inner.lanes.shared;
+        if shared.breaker.gate(Instant::now(), self.health_of(wish)) != Gate::Open {
+            return Err(Denied::Outage(UnavailableReason::CircuitOpen, None));
+        }
+        self.try_at_home(wish).await.unwrap_or_else(|Passed| {
+            // The bucket's lane itself reports an unanswered write to the breaker.
+            if self.known(wish).is_none() {
+                let bucket = BucketKey { entity: wish.entity.clone(), resource: wish.resource.clone(), shard: 0 };
+                shared.breaker.failed(Instant::now(), bucket.short_hash(), Evidence::Silence);
+            }
+            Err(Denied::Outage(UnavailableReason::DeadlineExceeded, None))
+        })
     }
 
     /// Runs the acquire on the home runtime, within the deadline.

@@ -4,21 +4,23 @@
 //! and the wait is that of the best shard, because one acquire takes from a single shard. Nothing is cached or
 //! guaranteed: other processes may take the tokens before the result is used.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::{
     bucket::{
         MILLI,
         image::{Balance, Image},
-        kind::Kind,
+        kind::{Enforcement, Kind},
         quota::grant,
     },
     error::{AcquireError, Disabled, DisabledLevel, RepositoryError, ValidationError},
     limiter::RateLimiter,
     model::{
+        availability::Availability,
         cost::Cost,
         limit::{Limit, Limits},
         name::{EntityId, LimitName, ResourceName},
+        status::{LimitStatus, instant},
     },
     wire,
 };
@@ -45,11 +47,27 @@ impl LimitBalance {
         self.shards.iter().filter_map(|shard| shard.resets_at(self.at)).min()
     }
 
+    /// Returns true if a shard can hold `needed` tokens at some time.
+    fn can_hold(&self, needed: u64) -> bool {
+        let amount = i64::try_from(needed).unwrap_or(i64::MAX).saturating_mul(MILLI);
+        self.shards.iter().any(|shard| shard.highest() >= amount)
+    }
+
     /// Ms until the first shard has `needed` tokens.
     pub(super) fn wait(&self, needed: u64) -> u128 {
         let amount = i64::try_from(needed).unwrap_or(i64::MAX).saturating_mul(MILLI);
         self.shards.iter().map(|shard| shard.wait_ms(amount)).min().unwrap_or(0)
     }
+}
+
+/// The balances of an entity's bucket, and what applies to it.
+pub(crate) struct BucketBalances {
+    /// The limits that apply.
+    pub(super) limits: Limits,
+    /// Their balances, in the same order.
+    pub(super) balances: Vec<LimitBalance>,
+    /// True if an operator lets everything through.
+    pub(super) bypassed: bool,
 }
 
 /// Reads the balances of an entity's bucket, with refill up to now.
@@ -60,18 +78,18 @@ pub(crate) async fn balances(
     limiter: &RateLimiter,
     entity: &EntityId,
     resource: &ResourceName,
-) -> Result<(Limits, Vec<LimitBalance>), AcquireError> {
+) -> Result<BucketBalances, AcquireError> {
     let repository = limiter.repository();
-    if let Some(level) =
-        repository.resolve(entity, resource).await.map_err(AcquireError::Repository)?.resolution.disabled
-    {
+    let resolution = repository.resolve(entity, resource).await.map_err(AcquireError::Repository)?.resolution;
+    if let Some(level) = resolution.disabled {
         return Err(Disabled { entity: entity.clone(), resource: resource.clone(), level }.into());
     }
+    let bypassed = resolution.bypassed;
     let limits = limiter.limits_for(entity, resource).await?;
     let none = || AcquireError::NoLimits { entity: entity.clone(), resource: resource.clone() };
     let limits = limits.ok_or_else(none)?;
     match read(repository, entity, resource, &limits).await {
-        Ok(balances) => Ok((limits, balances)),
+        Ok(balances) => Ok(BucketBalances { limits, balances, bypassed }),
         Err(RepositoryError::Unsupported(unsupported)) => Err(unsupported.into()),
         Err(RepositoryError::Disabled(disabled)) => Err(disabled.into()),
         Err(other) => Err(AcquireError::Repository(other.into())),
@@ -124,6 +142,50 @@ fn of_limit(limit: &Limit, images: &[Option<Image>], shards: u32, now: i64) -> L
         })
     };
     LimitBalance { name: limit.name().clone(), shards: (0..).zip(images).map(balance).collect(), at: now }
+}
+
+/// Returns the status of a limit that `requested` whole tokens are asked of.
+pub(super) fn status(
+    (entity, resource): (&EntityId, &ResourceName),
+    limit: &Limit,
+    balance: &LimitBalance,
+    requested: u64,
+    enforcement: Enforcement,
+) -> LimitStatus {
+    let refuses = requested > 0 && enforcement == Enforcement::Hard;
+    let wait = if refuses { in_time(balance.wait(requested)) } else { Duration::ZERO };
+    LimitStatus {
+        entity_id: entity.clone(),
+        resource: resource.clone(),
+        limit: limit.clone(),
+        available: balance.available(),
+        requested,
+        exceeded: wait > Duration::ZERO,
+        retry_after: wait,
+        resets_at: balance.resets_at().and_then(instant),
+    }
+}
+
+impl BucketBalances {
+    /// Looks at them as an acquire of `cost` would.
+    pub(super) fn availability(
+        &self,
+        entity: EntityId,
+        resource: ResourceName,
+        cost: &Cost,
+    ) -> Result<Availability, ValidationError> {
+        let cost = cost.resolve(&self.limits)?;
+        let (mut statuses, mut never_fits) = (Vec::new(), false);
+        for (limit, balance) in self.limits.iter().zip(&self.balances) {
+            let requested = cost.iter().find(|(name, _)| name == limit.name()).map_or(0, |(_, tokens)| *tokens);
+            let enforcement = if self.bypassed { Enforcement::Bypassed } else { Enforcement::of(limit) };
+            never_fits |= enforcement == Enforcement::Hard && !balance.can_hold(requested);
+            statuses.push(status((&entity, &resource), limit, balance, requested, enforcement));
+        }
+        let read_at = self.balances.first().and_then(|balance| instant(balance.at));
+        let checked_at = read_at.unwrap_or(SystemTime::UNIX_EPOCH);
+        Ok(Availability { entity_id: entity, resource, checked_at, statuses, is_bypassed: self.bypassed, never_fits })
+    }
 }
 
 /// Returns the time until `cost` would fit.

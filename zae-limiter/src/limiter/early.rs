@@ -17,6 +17,7 @@ use crate::{
         telemetry::{self, Ending},
     },
     error::AcquireError,
+    model::{cost::Cost, name::ResourceName},
 };
 
 impl RateLimiter {
@@ -35,20 +36,26 @@ impl RateLimiter {
     /// }
     /// ```
     pub fn refused_at_once(&self, request: &Acquire) -> Option<AcquireError> {
-        let inner = &self.inner;
-        if request.cost.check().is_err() || request.limits.is_some() || inner.lanes.shared.closing.has_begun() {
+        if request.check().is_err() || request.limits.is_some() || self.inner.lanes.shared.closing.has_begun() {
             return None;
         }
+        let others = || request.also.iter().find_map(|(resource, cost)| self.refused_part(request, resource, cost));
+        self.refused_part(request, &request.resource, &request.cost).or_else(others)
+    }
+
+    /// The refusal of one of its resources.
+    fn refused_part(&self, request: &Acquire, resource: &ResourceName, cost: &Cost) -> Option<AcquireError> {
+        let inner = &self.inner;
         let default_limits = request.default_limits.as_ref().or(inner.default_limits.as_ref());
-        let resolved = inner.front.get(&request.entity, &request.resource, default_limits)?;
+        let resolved = inner.front.get(&request.entity, resource, default_limits)?;
         if !resolved.still_holds(&inner.repository, Instant::now()) {
             return None;
         }
-        let amounts = request.cost.amounts(resolved.child.limits())?;
+        let amounts = cost.amounts(resolved.child.limits())?;
         match acquire::refused_from_memory(&resolved, amounts, request.reserve.unwrap_or(inner.reserve))? {
             Denied::Error(error) => {
                 telemetry::acquires(Ending::Refused, 1);
-                telemetry::acquire_refused(&request.entity, &request.resource, &error);
+                telemetry::acquire_refused(&request.entity, resource, &error);
                 Some(error)
             }
             Denied::Outage(..) => None,

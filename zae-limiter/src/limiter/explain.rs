@@ -7,7 +7,10 @@
 use std::time::Duration;
 
 use crate::{
-    bucket::{MILLI, kind::AppliedLimit},
+    bucket::{
+        MILLI,
+        kind::{AppliedLimit, Enforcement},
+    },
     error::{AcquireError, Disabled, DisabledLevel, RepositoryError},
     limiter::{RateLimiter, balances},
     model::{
@@ -15,7 +18,7 @@ use crate::{
         explain::{ConfiguredLevel, ExplainedBucket, Explanation, LimitsLevel, Verdict},
         limit::Limits,
         name::{EntityId, IntoName, LimitName, ResourceName},
-        status::{LimitStatus, instant},
+        status::LimitStatus,
     },
     repository::resolution::{ConfigSource, Resolution},
     wire::config::StoredConfig,
@@ -140,20 +143,9 @@ impl RateLimiter {
         let requested =
             |name: &LimitName| asked.iter().find(|(asked, _)| asked == name).map_or(0, |(_, tokens)| *tokens);
         for (limit, balance) in limits.iter().zip(&balances) {
+            let enforcement = if resolved.bypassed { Enforcement::Bypassed } else { Enforcement::of(limit) };
             let requested = requested(limit.name());
-            // A soft limit counts, but never refuses.
-            let refuses = requested > 0 && !limit.is_soft() && !resolved.bypassed;
-            let wait = if refuses { balances::in_time(balance.wait(requested)) } else { Duration::ZERO };
-            bucket.limits.push(LimitStatus {
-                entity_id: entity.clone(),
-                resource: resource.clone(),
-                limit: limit.clone(),
-                available: balance.available(),
-                requested,
-                exceeded: wait > Duration::ZERO,
-                retry_after: wait,
-                resets_at: balance.resets_at().and_then(instant),
-            });
+            bucket.limits.push(balances::status((entity, resource), limit, balance, requested, enforcement));
         }
         let verdict = if resolved.bypassed { Verdict::Passes } else { judged(&bucket.limits) };
         Ok((bucket, verdict))

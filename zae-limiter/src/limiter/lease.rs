@@ -101,6 +101,8 @@ pub struct Lease {
     limiter: RateLimiter,
     /// The buckets that were charged.
     whose: Whose,
+    /// The parts of further resources; empty for an acquire of one.
+    also: Box<[Lease]>,
     /// Computed from the holds on first use: most leases never need them.
     statuses: OnceLock<Box<[LimitStatus]>>,
     /// Holds and adjustments; never locked across an await.
@@ -174,7 +176,15 @@ impl Lease {
     #[inline]
     fn new(limiter: RateLimiter, whose: Whose, holds: Holds) -> Self {
         let state = LeaseState { phase: LeasePhase::Open, holds, deltas: Vec::new() };
-        Self { limiter, whose, statuses: OnceLock::new(), state: Mutex::new(state) }
+        Self { limiter, whose, also: Box::default(), statuses: OnceLock::new(), state: Mutex::new(state) }
+    }
+
+    /// Makes the leases of several resources one, of which the first is the primary part. There is at least one.
+    pub(super) fn of_several(mut leases: Vec<Self>) -> Self {
+        let others = leases.split_off(1);
+        let mut first = leases.remove(0);
+        first.also = others.into();
+        first
     }
 
     /// Returns the amounts that were granted without a bucket.
@@ -214,6 +224,23 @@ impl Lease {
             Whose::Buckets(resolved) => resolved.child.resource(),
             Whose::Nowhere(blind) => &blind.resource,
         }
+    }
+
+    /// Returns the resources that were charged: [`resource`](Lease::resource), and those that the acquire took from
+    /// [besides](crate::Acquire::also).
+    pub fn resources(&self) -> impl Iterator<Item = &ResourceName> {
+        std::iter::once(self.resource()).chain(self.also.iter().map(Self::resource))
+    }
+
+    /// Returns the part of a resource: the lease itself for its own, `None` for one that was not asked for.
+    ///
+    /// [`adjust`](Lease::adjust), [`consume`](Lease::consume), [`consumed`](Lease::consumed) and
+    /// [`statuses`](Lease::statuses) of a lease are about its own resource; those of a part are about that part's.
+    /// [`commit`](Lease::commit) and [`roll_back`](Lease::roll_back) settle the whole lease, and on a part, that part
+    /// alone. See [`Acquire::also`](crate::Acquire::also) for an example.
+    pub fn part(&self, resource: impl AsRef<str>) -> Option<&Self> {
+        let resource = resource.as_ref();
+        std::iter::once(self).chain(&self.also).find(|part| part.resource().as_str() == resource)
     }
 
     /// Returns the origin of the lease, which tells if the table was consulted.

@@ -39,6 +39,7 @@ mod outage;
 mod queries;
 mod request;
 mod settlement;
+mod several;
 mod switched;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -60,7 +61,7 @@ use crate::{
 };
 pub use builder::RateLimiterBuilder;
 pub use lease::{Lease, LeaseOrigin};
-pub use request::Acquire;
+pub use request::{Acquire, MAX_RESOURCES};
 pub use settlement::Settlement;
 
 /// Default maximum duration of an acquire.
@@ -244,7 +245,10 @@ impl RateLimiter {
     #[expect(clippy::manual_async_fn, reason = "an async fn would move the request once more, for every grant")]
     pub fn acquire_with(&self, request: Acquire) -> impl Future<Output = Result<Lease, AcquireError>> + Send {
         async move {
-            request.cost.check()?;
+            request.check()?;
+            if !request.also.is_empty() {
+                return self.boxed_several(request).await;
+            }
             match self.acquire_from_stock(&request) {
                 Some(lease) => Ok(lease),
                 None => self.boxed_through_lanes(request).await,
@@ -267,8 +271,8 @@ impl RateLimiter {
     /// }
     /// ```
     pub fn try_acquire(&self, request: &Acquire) -> Option<Lease> {
-        request.cost.check().ok()?;
-        self.acquire_from_stock(request)
+        request.check().ok()?;
+        if request.also.is_empty() { self.acquire_from_stock(request) } else { None }
     }
 
     /// Returns true if no lane has any work.

@@ -10,6 +10,7 @@ use crate::{
     error::AcquireError,
     limiter::{RateLimiter, balances},
     model::{
+        availability::Availability,
         cost::Cost,
         limit::Limits,
         name::{EntityId, IntoName, LimitName, ResourceName},
@@ -84,8 +85,8 @@ impl RateLimiter {
     ) -> Result<BTreeMap<LimitName, i64>, AcquireError> {
         let (entity, resource) = (&entity.into_name()?, &resource.into_name()?);
         // Boxed, so that callers who await this a few futures deep stay below the compiler's bound on type depth.
-        let (_, balances) = Box::pin(balances::balances(self, entity, resource)).await?;
-        Ok(balances.into_iter().map(|balance| (balance.name.clone(), balance.available())).collect())
+        let found = Box::pin(balances::balances(self, entity, resource)).await?;
+        Ok(found.balances.into_iter().map(|balance| (balance.name.clone(), balance.available())).collect())
     }
 
     /// Returns the time until `cost` would fit if no other call takes tokens; zero if it fits now.
@@ -116,7 +117,30 @@ impl RateLimiter {
         cost: &Cost,
     ) -> Result<Duration, AcquireError> {
         let (entity, resource) = (&entity.into_name()?, &resource.into_name()?);
-        let (limits, balances) = balances::balances(self, entity, resource).await?;
-        Ok(balances::wait(&limits, &balances, cost)?)
+        let found = balances::balances(self, entity, resource).await?;
+        Ok(balances::wait(&found.limits, &found.balances, cost)?)
+    }
+
+    /// Returns every limit's status for `cost`, without taking anything: what an acquire would find in the entity's own
+    /// bucket.
+    ///
+    /// Reads as [`available`](RateLimiter::available) does and writes nothing, so other calls may take the tokens
+    /// before the result is used. Parents are ignored; [`explain`](RateLimiter::explain) looks at them too.
+    ///
+    /// Cancel safe: it only reads. See [`Availability`] for an example.
+    ///
+    /// # Errors
+    /// As [`available`](RateLimiter::available); [`AcquireError::Invalid`] if the cost names a limit that does not
+    /// apply.
+    pub async fn check_availability(
+        &self,
+        entity: impl IntoName<EntityId>,
+        resource: impl IntoName<ResourceName>,
+        cost: &Cost,
+    ) -> Result<Availability, AcquireError> {
+        let (entity, resource) = (entity.into_name()?, resource.into_name()?);
+        cost.check()?;
+        let found = Box::pin(balances::balances(self, &entity, &resource)).await?;
+        Ok(found.availability(entity, resource, cost)?)
     }
 }

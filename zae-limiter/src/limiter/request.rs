@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::{
-    error::ValidationError,
+    error::{ValidationError, ValidationReason},
     model::{
         cost::Cost,
         limit::Limits,
@@ -15,6 +15,9 @@ use crate::{
         status::OnUnavailable,
     },
 };
+
+/// The most resources that one acquire may take from.
+pub const MAX_RESOURCES: usize = 16;
 
 /// One acquire with all its options.
 ///
@@ -38,6 +41,8 @@ pub struct Acquire {
     pub(super) resource: ResourceName,
     /// The amount to take, not yet validated.
     pub(super) cost: Cost,
+    /// Further resources, each with the amount to take from it.
+    pub(super) also: Vec<(ResourceName, Cost)>,
     /// Limits of this call alone, instead of stored ones.
     pub(super) limits: Option<Limits>,
     /// Limits to use if none are stored; `None` for the limiter's own.
@@ -70,6 +75,7 @@ impl Acquire {
             entity,
             resource,
             cost,
+            also: Vec::new(),
             limits: None,
             default_limits: None,
             on_unavailable: None,
@@ -86,6 +92,64 @@ impl Acquire {
     /// Returns the requested resource.
     pub fn resource(&self) -> &ResourceName {
         &self.resource
+    }
+
+    /// Takes `cost` from the entity's buckets for `resource` too: from all resources of the request, or from none.
+    ///
+    /// The lease then has a part for each resource ([`Lease::part`](crate::Lease::part)), and is settled as a whole.
+    /// For a call that uses several things at once, such as a model and a search index. No reserve is used.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Acquire, Cost, Limit, Limits, RateLimiter, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// repository.set_resource_defaults("gpt-4", Limit::per_minute("tpm", 10_000)?).await?;
+    /// repository.set_resource_defaults("search", Limit::per_minute("rpm", 5)?).await?;
+    /// let limiter = RateLimiter::new(repository);
+    /// let request = Acquire::new("key-1", "gpt-4", Cost::of("tpm", 800))?.also("search", Cost::of("rpm", 1))?;
+    /// let lease = limiter.acquire_with(request).await?;
+    /// lease.adjust("tpm", 120)?; // of the model
+    /// assert_eq!(lease.part("search").map(|part| part.consumed()["rpm"]), Some(1));
+    /// lease.commit().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ValidationError`] on `also` if the request has this resource already, or [`MAX_RESOURCES`] others; on
+    /// `resource` if the name is invalid. With [`limits`](Acquire::limits), the acquire fails.
+    pub fn also(mut self, resource: impl IntoName<ResourceName>, cost: Cost) -> Result<Self, ValidationError> {
+        let resource = resource.into_name()?;
+        let fail = |reason| Err(ValidationError::new("also", resource.as_str(), reason));
+        if resource == self.resource || self.also.iter().any(|(other, _)| *other == resource) {
+            return fail(ValidationReason::Duplicate);
+        }
+        if self.also.len() + 1 >= MAX_RESOURCES {
+            return fail(ValidationReason::TooMany { max: MAX_RESOURCES });
+        }
+        self.also.push((resource, cost));
+        Ok(self)
+    }
+
+    /// Checks everything that can be wrong about it.
+    pub(super) fn check(&self) -> Result<(), ValidationError> {
+        self.cost.check()?;
+        self.also.iter().try_for_each(|(_, cost)| cost.check())?;
+        if self.also.is_empty() || self.limits.is_none() {
+            return Ok(());
+        }
+        let reason = "several resources have limits of their own: leave `limits` out";
+        Err(ValidationError::new("also", self.also[0].0.as_str(), ValidationReason::Other(reason.to_owned())))
+    }
+
+    /// Splits it into one request for each resource, its own first.
+    pub(super) fn parts(mut self) -> impl Iterator<Item = Self> {
+        let also = std::mem::take(&mut self.also);
+        let first = self.clone();
+        let others = also.into_iter().map(move |(resource, cost)| Self { resource, cost, ..self.clone() });
+        std::iter::once(first).chain(others)
     }
 
     /// Sets limits for this call, replacing the stored ones, for the entity and its parent.

@@ -30,8 +30,8 @@ pub use set::Limits;
 
 /// The largest capacity or refill amount, in tokens. Sums in millitokens still fit into 63 bits.
 pub const MAX_TOKENS: u64 = 1_000_000_000_000_000;
-/// The longest refill period (over 300 years).
-pub const MAX_PERIOD: Duration = Duration::from_secs(10_000_000_000);
+/// The longest refill period (over 30 years): what the Python package reads.
+pub const MAX_PERIOD: Duration = Duration::from_secs(1_000_000_000);
 /// The longest window of a session quota (over 30 years).
 pub const MAX_SESSION: Duration = Duration::from_secs(1_000_000_000);
 /// Maximum number of limits in one set. The condition of a write names all of them, and DynamoDB accepts 300 operators

@@ -22,6 +22,7 @@
 pub(crate) mod access;
 pub(crate) mod amount;
 pub(crate) mod audit;
+pub(crate) mod availability;
 pub(crate) mod bucket;
 pub(crate) mod capacity;
 pub(crate) mod cost;

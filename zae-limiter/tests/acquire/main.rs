@@ -10,5 +10,6 @@ mod faults;
 mod neighbours;
 mod observability;
 mod runtimes;
+mod several;
 mod troubles;
 mod unavailable;

@@ -30,6 +30,12 @@ async fn a_new_entity_takes_one_read_and_one_write_for_each_level() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn several_resources_take_as_many_calls_as_acquires_of_each() {
+    assert_eq!(measures::several(1).await, (2, 1));
+    assert_eq!(measures::several(16).await, (32, 16));
+}
+
+#[tokio::test(start_paused = true)]
 async fn refusals_take_next_to_no_calls() {
     at_most("calls per refusal", measures::refusals().await, 0.001);
 }

@@ -303,12 +303,14 @@ async def wait(session, ns, entity_id, resource, needed, **_):
     return await (await session.limiter(ns)).time_until_available(entity_id, resource, needed)
 
 
-async def acquire(session, ns, entity_id, resource, consume, adjust=None, release=None, abandon=False, **_):
+async def acquire(
+    session, ns, entity_id, resource, consume, adjust=None, release=None, abandon=False, also=None, **_
+):
     """Acquires, does what is asked of the lease, and ends it: by commit, or by an exception when abandoned."""
     limiter = await session.limiter(ns)
     consumed = {}
     try:
-        async with limiter.acquire(entity_id, resource, consume) as lease:
+        async with limiter.acquire(entity_id, resource, consume, also=also) as lease:
             if adjust:
                 await lease.adjust(**adjust)
             if release:

@@ -235,3 +235,37 @@ async fn both_follow_a_schedule() {
         drained(15).await;
     }
 }
+
+/// One acquire over two resources takes from both, or from none, whichever side makes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_take_from_several_resources_or_from_none() {
+    let Some(table) = with_limits().await else { return };
+    for (model, search, first) in [("model-1", "search-1", By::Them), ("model-2", "search-2", By::Us)] {
+        let call = |consume: u64, also: u64| {
+            let mut call = json!({ "entity_id": "user-1", "resource": model, "consume": { "rpm": consume } });
+            call["also"] = json!({ search: { "rpm": also } });
+            call
+        };
+        let (one, other) = table.writer_and_reader(first);
+        one.ok("acquire", call(3, 5)).await;
+        other.ok("acquire", call(3, 2)).await;
+        // Four requests of the model and three searches are left. A refusal of either takes nothing of the other, once
+        // it is given back.
+        for (consume, also, lacks) in [(1, 4, search), (5, 1, model)] {
+            for side in [one, other] {
+                let refused = side.refused("acquire", call(consume, also)).await;
+                assert!(serde_json::to_string(&refused).unwrap().contains(lacks), "{refused:?}");
+            }
+        }
+        let given_back = async {
+            for (resource, consumed) in [(model, 6_000), (search, 7_000)] {
+                while table.bucket("user-1", resource).await["rpm"].1 != consumed {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), given_back).await.expect("it is given back");
+        other.ok("acquire", call(4, 3)).await;
+        one.refused("acquire", call(1, 1)).await;
+    }
+}

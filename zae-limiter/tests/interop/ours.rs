@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 use zae_limiter::{
-    AcquireError, Clock, Cost, Entity, EntityId, LimitScope, Limits, ManualClock, NamespaceName, NewEntity, Principal,
-    RateLimiter, Repository, RepositoryError, Reserve, ResourceName, StoredPolicy, SystemClock, SystemDefaults,
-    ValidationError,
+    Acquire, AcquireError, Clock, Cost, Entity, EntityId, LimitScope, Limits, ManualClock, NamespaceName, NewEntity,
+    Principal, RateLimiter, Repository, RepositoryError, Reserve, ResourceName, StoredPolicy, SystemClock,
+    SystemDefaults, ValidationError,
     access::{Access, Cascade, ConfigTarget},
     audit::AuditEvent,
     operation::{OperationKey, ResetLimits},
@@ -181,7 +181,11 @@ impl Call<'_> {
                 Ok(json!(limiter.time_until_available(&entity, &resource, &needed).await?.as_secs_f64()))
             }
             _ => {
-                let lease = limiter.acquire(entity, resource, cost(&self.arguments["consume"])).await?;
+                let mut request = Acquire::new(entity, resource, cost(&self.arguments["consume"]))?;
+                for (resource, amounts) in self.arguments["also"].as_object().into_iter().flatten() {
+                    request = request.also(resource, cost(amounts))?;
+                }
+                let lease = limiter.acquire_with(request).await?;
                 for (field, sign) in [("adjust", 1), ("release", -1)] {
                     for (name, tokens) in self.arguments[field].as_object().into_iter().flatten() {
                         lease.adjust(name, sign * tokens.as_i64().expect("whole tokens")).expect("an open lease");

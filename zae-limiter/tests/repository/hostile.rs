@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use zae_limiter::{
-    AcquireError, Cost, EntityId, Limit, LimitName, Limits, MAX_LIMITS, MAX_TOKENS, NamespaceId, NamespaceName,
-    Principal, RateLimiter, ResourceName, StackName, ValidationError,
+    AcquireError, Cost, EntityId, Limit, LimitName, LimitSchedule, Limits, MAX_LIMITS, MAX_SESSION, MAX_TOKENS,
+    NamespaceId, NamespaceName, Parameters, Principal, RateLimiter, ResourceName, StackName, ValidationError,
 };
 use zae_testkit::store::TestStore;
 
@@ -196,4 +196,94 @@ fn sets_are_checked_however_they_are_made() {
     assert!(serde_json::from_str::<Limits>("[]").unwrap_err().to_string().contains("empty"));
     check("limits", "", &Limits::try_from(twice.clone()), Some("twice"));
     check("limits", "", &twice.into_iter().collect::<Result<Limits, _>>(), Some("twice"));
+}
+
+/// Checks that a quota or schedule is refused, in words that say `expected` and keep the terminal as it is.
+fn refused<T: std::fmt::Debug>(what: &str, result: &Result<T, ValidationError>, expected: &str) {
+    let error = result.as_ref().expect_err(what);
+    let text = error.to_string();
+    assert!(text.contains(expected), "{what}: {text}");
+    assert!(text.chars().count() < 320 && !text.chars().any(char::is_control), "{what}: {text:?}");
+    assert!(error.value().chars().count() <= 53, "{what}: the error keeps too much of the value");
+}
+
+#[test]
+fn instants_of_quotas_and_schedules() {
+    let (endless, fields) = ("0,".repeat(5_000) + "0 0 * * *", "0 ".repeat(300));
+    for (cron, expected) in [
+        ("", "this has 0"),
+        ("   ", "this has 0"),
+        ("* * * *", "this has 4"),
+        ("0 0 * * * *", "this has 6"),
+        ("@daily", "this has 1"),
+        (&fields, "cron expression has"),
+        (&endless, "at most"),
+        ("60 0 * * *", "out of range"),
+        ("0 24 * * *", "out of range"),
+        ("0 0 0 * *", "out of range"),
+        ("0 0 32 * *", "out of range"),
+        ("0 0 * 13 *", "out of range"),
+        ("0 0 * * 8", "out of range"),
+        ("99999999999999999999 0 * * *", "out of range"),
+        ("5-1 0 * * *", "ends before it begins"),
+        ("*/0 * * * *", "a step is"),
+        ("*/x * * * *", "a step is"),
+        ("1,,2 0 * * *", "a value is missing"),
+        ("-1 0 * * *", "a value is missing"),
+        ("+1 0 * * *", "not a number or a name"),
+        ("0 0 ? * *", "not a number or a name"),
+        ("0 0 L * *", "not a number or a name"),
+        ("0 0 1W * *", "not a number or a name"),
+        ("0 0 * * 5#2", "not a number or a name"),
+        ("0 0 * FOO *", "not a number or a name"),
+        ("٣ 0 * * *", "not a number or a name"),
+        ("0 0 * * \u{1b}[2J", "not a number or a name"),
+        ("0 0 31 2 *", "none of the months"),
+        ("0 0 31 4,6 *", "none of the months"),
+    ] {
+        refused(cron, &Limit::quota("day", 5).every(cron).build(), expected);
+        refused(cron, &LimitSchedule::builder().scale(cron, 0.5).build(), expected);
+    }
+    refused("always", &Limit::quota("day", 5).every("* * * * *").build(), "never begins");
+    for zone in ["", "+01:00", "Mars/Olympus", "europe/berlin", "../../etc/passwd", "UTC\n", &"Z".repeat(9_999)] {
+        refused(zone, &Limit::quota("day", 5).daily().zone(zone).build(), "is no time zone");
+        refused(zone, &LimitSchedule::builder().zone(zone).scale("* 9 * * *", 0.5).build(), "is no time zone");
+    }
+}
+
+#[test]
+fn windows_amounts_and_changes() {
+    let chat = || Limit::quota("chat", 5);
+    let hour = Duration::from_secs(3_600);
+    refused("no reset", &chat().build(), "needs an instant");
+    refused("both", &chat().daily().session(hour).build(), "not by both");
+    refused("a zone for windows", &chat().session(hour).zone("UTC").build(), "no time zone");
+    refused("no length", &chat().session(Duration::ZERO).build(), "at least 1");
+    refused("a part of a second", &chat().session(Duration::from_millis(1_500)).build(), "whole seconds");
+    refused("too long", &chat().session(MAX_SESSION + hour).build(), "at most");
+    for (amount, expected) in [(0, "at least 1"), (MAX_TOKENS + 1, "at most"), (u64::MAX, "at most")] {
+        refused("an amount", &Limit::quota("chat", amount).session(hour).build(), expected);
+        refused("an amount", &Limit::quota("chat", amount).daily().build(), expected);
+    }
+    let change = |parameters: Parameters| LimitSchedule::builder().replace("* 9 * * *", parameters).build();
+    for factor in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e7] {
+        refused("a factor", &LimitSchedule::builder().scale("* 9 * * *", factor).build(), "greater than 0");
+    }
+    let none = Parameters::default();
+    refused("no change", &change(none), "either a scale");
+    for bad in [none.capacity(0), none.capacity(MAX_TOKENS + 1), none.refill_amount(0), none.refill_amount(u64::MAX)] {
+        refused("a value", &change(bad), "is a whole number from 1");
+    }
+    refused("no period", &change(none.refill_period(Duration::ZERO)), "is a whole number from 1");
+    refused("a long period", &change(none.refill_period(Duration::MAX)), "whole");
+    refused("no entries", &LimitSchedule::builder().build(), "at least one entry");
+    let many = (0..101).fold(LimitSchedule::builder(), |builder, _| builder.scale("* 9 * * *", 0.5));
+    refused("many entries", &many.build(), "this has 101");
+    // Right by themselves, and wrong together.
+    let refills = change(none.refill_amount(5)).unwrap();
+    refused("a quota that drips", &chat().daily().build().unwrap().scheduled(refills), "gains nothing");
+    let berlin = LimitSchedule::builder().zone("Europe/Berlin").scale("* 9 * * *", 0.5).build().unwrap();
+    refused("two zones", &chat().daily().build().unwrap().scheduled(berlin.clone()), "another time zone");
+    let limits = [chat().daily().build().unwrap(), Limit::per_minute("rpm", 5).unwrap().scheduled(berlin).unwrap()];
+    refused("two zones in a set", &Limits::new(limits), "time zone");
 }

@@ -357,3 +357,25 @@ fn properties_of_limits_are_those_of_the_package() {
     }
     assert_eq!(read, 10);
 }
+
+/// A manifest's switches and policies, and the bounds of a limit, are those of the package.
+#[test]
+fn switches_policies_and_bounds_are_those_of_the_package() {
+    let vectors: Value = serde_json::from_str(include_str!("../../vectors/limits-manifest.json")).unwrap();
+    let (mut manifests, mut bounds) = (0, 0);
+    for vector in vectors["vectors"].as_array().unwrap() {
+        if vector["fn"] == "manifest" {
+            let ours = Manifest::from_json(&vector["input"]);
+            match vector.get("expected") {
+                Some(expected) => assert_eq!(ours.unwrap(), Manifest::from_json(&expected["normal_form"]).unwrap()),
+                None => assert!(ours.is_err(), "{vector}"),
+            }
+            manifests += 1;
+        } else if vector["fn"] == "limit_bounds" {
+            let ours: Result<zae_limiter::Limit, _> = serde_json::from_value(vector["input"].clone());
+            assert_eq!(ours.is_ok(), vector.get("expected").is_some(), "{vector}: {ours:?}");
+            bounds += 1;
+        }
+    }
+    assert_eq!((manifests, bounds), (7, 6));
+}

@@ -106,14 +106,18 @@ impl Lease {
         self.settle(|hold, _| hold.give_back())
     }
 
-    /// Ends the lease once, applying `end` to each hold.
+    /// Ends the lease once, all parts of it, applying `end` to each hold.
     fn settle(&self, end: impl Fn(&mut Hold, &[(LimitName, i64)]) -> Bookings) -> Settlement {
-        let mut state = self.lock();
-        let LeaseState { phase, holds, deltas, .. } = &mut *state;
-        if std::mem::replace(phase, LeasePhase::Settled) == LeasePhase::Settled {
-            return Settlement::of(Vec::new());
+        let mut all = Vec::new();
+        for part in std::iter::once(self).chain(&self.also) {
+            let mut state = part.lock();
+            let LeaseState { phase, holds, deltas, .. } = &mut *state;
+            if std::mem::replace(phase, LeasePhase::Settled) == LeasePhase::Settled {
+                continue;
+            }
+            all.extend(holds.iter_mut().flat_map(|hold| end(hold, deltas)));
         }
-        Settlement::of(holds.iter_mut().flat_map(|hold| end(hold, deltas)).collect())
+        Settlement::of(all)
     }
 
     /// Returns true once the lease is committed or rolled back.
