@@ -180,7 +180,7 @@ const BAD: &[(&str, &str, &str)] = &[
     (
         "period beyond reason",
         "system: {limits: {rpm: {capacity: 1, refill_period: 10000000001}}}\n",
-        "1:53: system.limits.rpm.refill_period: must be at most 10000000000",
+        "1:53: system.limits.rpm.refill_period: must be at most 1000000000",
     ),
     (
         "quota that is refilled",
