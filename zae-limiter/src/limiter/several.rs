@@ -35,7 +35,7 @@ impl RateLimiter {
         Box::pin(self.acquire_several(request))
     }
 
-    /// Takes from all resources of `request`, or from none once the refunds of the others have settled.
+    /// Takes from all resources of `request`, or from none: what was granted is then given back in the background.
     async fn acquire_several(&self, request: Acquire) -> Result<Lease, AcquireError> {
         if let Some(refusal) = self.refused_at_once(&request) {
             return Err(refusal);
@@ -53,8 +53,8 @@ impl RateLimiter {
                 telemetry::acquires(Ending::Granted, leases.len() as u64);
                 leases
             }
-            Err(Denied::Error(error)) => return Err(self.denied(&wishes[0], error)),
-            Err(Denied::Outage(reason, source)) => self.all_without_store(&wishes, reason, source)?,
+            Err(Denied::Error(error)) => return Err(self.denied(refusing(&wishes, &error), error)),
+            Err(Denied::Outage(reason, source)) => self.all_without_store(&wishes, reason, source.as_ref())?,
         };
         Ok(Lease::of_several(leases))
     }
@@ -64,9 +64,9 @@ impl RateLimiter {
         &self,
         wishes: &[AcquireSpec],
         reason: UnavailableReason,
-        source: Option<Arc<RepositoryError>>,
+        source: Option<&Arc<RepositoryError>>,
     ) -> Result<Vec<Lease>, AcquireError> {
-        wishes.iter().map(|wish| self.without_store(wish, reason, source.clone())).collect()
+        wishes.iter().map(|wish| self.without_store(wish, reason, source.cloned())).collect()
     }
 }
 
@@ -83,6 +83,17 @@ async fn all<F: Future + Unpin>(futures: Vec<F>) -> Vec<F::Output> {
     })
     .await;
     pending.into_iter().filter_map(|(_, output)| output).collect()
+}
+
+/// Returns the part of the request that an error is about; the first where it is about none.
+fn refusing<'a>(wishes: &'a [AcquireSpec], error: &AcquireError) -> &'a AcquireSpec {
+    let resource = match error {
+        AcquireError::Exceeded(refusal) => Some(&refusal.primary().resource),
+        AcquireError::NeverFits(refusal) => refusal.violations().first().map(|status| &status.resource),
+        AcquireError::Disabled(disabled) => Some(&disabled.resource),
+        _ => None,
+    };
+    wishes.iter().find(|wish| Some(&wish.resource) == resource).unwrap_or(&wishes[0])
 }
 
 /// The weight of an answer: the heaviest is the one for all.
