@@ -27,10 +27,10 @@ pub(super) fn violation(history: &History, ask: &Ask) -> Option<String> {
     if !is_untroubled(history, ask) || is_of_the_past(history, ask) {
         return None;
     }
+    let is_by_policy = matches!(answer, AskAnswer::Blind | AskAnswer::Local);
     let without_asking = match answer {
         AskAnswer::Unavailable(failure) => failure.contains(OPEN),
-        AskAnswer::Blind | AskAnswer::Local => true,
-        _ => false,
+        _ => is_by_policy,
     };
     if without_asking && failed_last(history, ask) {
         return None;
@@ -44,7 +44,7 @@ pub(super) fn violation(history: &History, ask: &Ask) -> Option<String> {
     let is_paced = is_paced(history, ask);
     match failure {
         // A policy that grants without the store does so where others are told that the bucket is throttled.
-        Some(failure) if is_paced && (without_asking || failure.contains(THROTTLED)) => None,
+        Some(failure) if is_paced && (is_by_policy || failure.contains(THROTTLED)) => None,
         Some(failure) => is_quick(history, ask).then(|| format!("failed without a fault: {failure}")),
         None if is_paced => None,
         None => idle(history, ask),

@@ -1,8 +1,8 @@
 //! The prices of calls, and their sum over a month.
 //!
-//! Prices are those of us-east-1 on demand, as published in 2026
-//! by <https://aws.amazon.com/dynamodb/pricing/on-demand/>
-//! and <https://aws.amazon.com/lambda/pricing/>.
+//! Prices are those of us-east-1 on demand: of DynamoDB since November 2024
+//! (<https://aws.amazon.com/dynamodb/pricing/on-demand/>), of Lambda on x86 (<https://aws.amazon.com/lambda/pricing/>).
+//! Free tiers are left out.
 
 use serde::Serialize;
 
