@@ -96,7 +96,7 @@ mod weights;
 pub use accounting::{Accounting, Admission, Bill, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, Meter, Quote};
 pub use end::End;
 pub use providers::ApiFormat;
-pub use read::{Reading, Unseen, UsageReader};
+pub use read::{ContentDecoder, Reading, Undecodable, Unseen, UsageReader};
 pub use request::{LlmRequest, form_field, include_usage};
 pub use tariff::{MICRODOLLARS, SettleFrom, Tariff, TariffBuilder, TariffError};
 pub use tier::{Region, ServiceTier};

@@ -1,4 +1,7 @@
 //! An outgoing request, as extractors see it: [`Call`].
+//!
+//! Its body is read at most once for each purpose, and only if somebody asks: as JSON, or as a request to a model. A
+//! compressed body is decoded first, within the bound of what is parsed, and sent as it is.
 
 use std::{
     fmt,
@@ -12,7 +15,16 @@ use http::{Extensions, HeaderMap, Method, header::CONTENT_LENGTH};
 use http_body::Body as _;
 use reqwest::{Body, Request};
 use serde_json::Value;
-use zae_tower::{RequestHead, llm::LlmRequest};
+use zae_tower::{
+    RequestHead,
+    llm::{
+        ContentDecoder, LlmRequest,
+        json::{self, Claim},
+    },
+};
+
+/// Number of coded bytes that are decoded at a time: they hold a megabyte at most.
+const PIECE: usize = 1_024;
 
 /// An outgoing request. All extractors of [`zae_tower`] that inspect heads work on it, and those of
 /// [`find`](crate::find) inspect the rest.
@@ -25,19 +37,28 @@ use zae_tower::{RequestHead, llm::LlmRequest};
 /// });
 /// ```
 pub struct Call {
+    /// The request, which is sent in the end.
     request: Request,
+    /// The values that extractors and middleware share.
     extensions: Extensions,
     /// Maximum size of a body that is parsed, in bytes.
     max_parsed: usize,
+    /// The body without its content codings, if it has some; `None` within if it cannot be decoded.
+    decoded: OnceLock<Option<Bytes>>,
+    /// The body as a request to a model.
     read: OnceLock<LlmRequest>,
+    /// The body as a document; `None` within if it is none.
     json: OnceLock<Option<Value>>,
 }
 
 impl Call {
+    /// Wraps a request, of whose body at most `max_parsed` bytes are parsed.
     pub(crate) fn new(request: Request, extensions: Extensions, max_parsed: usize) -> Self {
-        Self { request, extensions, max_parsed, read: OnceLock::new(), json: OnceLock::new() }
+        let (decoded, read, json) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { request, extensions, max_parsed, decoded, read, json }
     }
 
+    /// Unwraps the request.
     pub(crate) fn into_parts(self) -> (Request, Extensions) {
         (self.request, self.extensions)
     }
@@ -62,6 +83,38 @@ impl Call {
         self.request.body().is_none_or(|body| body.as_bytes().is_some_and(<[u8]>::is_empty))
     }
 
+    /// Returns its body without its content codings; `None` if it has none, or cannot be decoded to at most the size
+    /// that is parsed.
+    fn decoded_body(&self) -> Option<&Bytes> {
+        let decode = || {
+            let mut decoder = ContentDecoder::new(self.request.headers()).ok()??;
+            let mut text = Vec::new();
+            for piece in self.body()?.chunks(PIECE) {
+                text.extend(decoder.push(piece).ok()?);
+                if text.len() > self.max_parsed {
+                    return None;
+                }
+            }
+            text.extend(decoder.end().ok()?);
+            (text.len() <= self.max_parsed).then(|| text.into())
+        };
+        self.decoded.get_or_init(decode).as_ref()
+    }
+
+    /// Returns true if its body has content codings.
+    pub(crate) fn is_coded(&self) -> bool {
+        !matches!(ContentDecoder::new(self.request.headers()), Ok(None))
+    }
+
+    /// Returns the format that its body claims to have, and its body without content codings.
+    pub(crate) fn claimed_body(&self) -> Option<(Claim, &[u8])> {
+        let headers = self.request.headers();
+        match self.decoded_body() {
+            Some(text) => Some((json::claim_decoded(headers, text), text)),
+            None => self.body().map(|body| (json::claim(headers, body), body)),
+        }
+    }
+
     /// Returns its body as JSON; `None` if it is not JSON, or larger than [`Accounting::body_limit`] allows (32 MiB by
     /// default). Parsed once, at the first call: the document takes several times the body's memory, which
     /// [`find::json`](crate::find::json) avoids.
@@ -69,7 +122,7 @@ impl Call {
     /// [`Accounting::body_limit`]: crate::llm::Accounting::body_limit
     pub fn json(&self) -> Option<&Value> {
         let parse = || {
-            let body = self.body().filter(|body| body.len() <= self.max_parsed)?;
+            let (_, body) = self.claimed_body().filter(|(_, body)| body.len() <= self.max_parsed)?;
             serde_json::from_slice(body).ok()
         };
         self.json.get_or_init(parse).as_ref()
@@ -79,6 +132,9 @@ impl Call {
     /// [estimated unparsed](LlmRequest::unparsed).
     pub fn llm(&self) -> &LlmRequest {
         self.read.get_or_init(|| match self.body().unwrap_or_default() {
+            _ if self.decoded_body().is_some() => {
+                LlmRequest::from(self.decoded_body().cloned().unwrap_or_default()).at(self.path())
+            }
             body if body.len() <= self.max_parsed => {
                 self.shared_body().map_or_else(|| LlmRequest::parse(body), LlmRequest::from).at(self.path())
             }

@@ -20,9 +20,10 @@ use std::{
 };
 
 use zae_tower::{
-    EntityId, RequestHead, ResourceName, ValidationError,
+    EntityId, ResourceName, ValidationError,
     adapter::BodyText,
     extract::{Extract, ExtractError, Extracted, Extractor, IntoExtracted},
+    llm::json::Claim,
     resource::route_name,
 };
 
@@ -165,7 +166,8 @@ impl<T: Send + 'static> Extractor for Json<T> {
 
 impl<T: FromText> Extract<Call> for Json<T> {
     fn extract(&self, call: &mut Call) -> impl Future<Output = Extracted<T>> + Send {
-        let text = self.body.find(call.headers(), call.body().unwrap_or_default());
+        let (claim, body) = call.claimed_body().unwrap_or((Claim::Other, &[]));
+        let text = self.body.find_claimed(claim, body);
         ready(text.and_then(|text| Ok(text.as_deref().map(T::from_text).transpose()?)))
     }
 }

@@ -296,6 +296,7 @@ impl OutgoingLimit {
         };
         if let Some(accounting) = &self.accounting
             && !call.host().ends_with("mistral.ai")
+            && !call.is_coded()
             && let Some(body) = call.body().and_then(|body| accounting.rewrite(call.path(), body, call.llm()))
         {
             call.replace_body(body);

@@ -5,6 +5,7 @@
 
 mod variations;
 
+pub use self::variations::encoded;
 use std::{fs, path::PathBuf};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};

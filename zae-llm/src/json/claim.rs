@@ -29,6 +29,19 @@ pub fn claim(headers: &HeaderMap, body: &[u8]) -> Claim {
     if !headers.get_all(CONTENT_ENCODING).iter().all(plain) {
         return Claim::Encoded;
     }
+    claim_decoded(headers, body)
+}
+
+/// As [`claim`], of a body whose content codings were removed, whatever the headers say of them.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue};
+/// use zae_llm::json::{Claim, claim, claim_decoded};
+/// let headers = HeaderMap::from_iter([(http::header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
+/// assert_eq!(claim(&headers, b"{}"), Claim::Encoded);
+/// assert_eq!(claim_decoded(&headers, b"{}"), Claim::Json);
+/// ```
+pub fn claim_decoded(headers: &HeaderMap, body: &[u8]) -> Claim {
     // A byte order mark or the zero bytes of UTF-16 and UTF-32 precede the significant byte.
     let mark = |byte: &u8| matches!(byte, 0 | 0xFE | 0xFF);
     let unmarked = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);

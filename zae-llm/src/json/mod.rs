@@ -18,7 +18,7 @@ mod number;
 mod scan;
 mod text;
 
-pub use claim::{Claim, claim};
+pub use claim::{Claim, claim, claim_decoded};
 pub use find::Pointer;
 pub(crate) use number::whole;
 pub(crate) use scan::{Scanner, Token};
@@ -50,7 +50,9 @@ pub enum JsonError {
         /// The name.
         name: String,
     },
-    /// It is compressed, or has another encoding than UTF-8.
-    #[error("the request's body must be JSON in UTF-8, without a content-encoding")]
+    /// It has another encoding than UTF-8, or is compressed in a way that cannot be read.
+    #[error(
+        "the request's body must be JSON in UTF-8, without a content-encoding other than gzip, deflate, br or zstd"
+    )]
     Encoded,
 }

@@ -44,6 +44,8 @@ pub(super) const PROVIDER: Provider = Provider {
             Member::new("modelId", Meaning::ModelId),
             Member::new("messages", Meaning::Messages),
             Member::within("inferenceConfig", "maxTokens", Meaning::Bound),
+            // Of Nova through InvokeModel.
+            Member::within("inferenceConfig", "max_new_tokens", Meaning::Bound),
         ],
         settings: &["modelId"],
         schemas: &["toolConfig"],

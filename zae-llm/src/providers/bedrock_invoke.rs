@@ -41,6 +41,9 @@ pub(super) const PROVIDER: Provider = Provider {
     request: RequestWords {
         members: &[
             Member::new("max_gen_len", Meaning::Bound),
+            // Of AI21's first models.
+            Member::new("maxTokens", Meaning::Bound),
+            Member::new("numResults", Meaning::Choices),
             Member::within("textGenerationConfig", "maxTokenCount", Meaning::Bound),
         ],
         settings: &[],

@@ -8,7 +8,7 @@
 //!
 //! Errors are events of that name: `event:error`, `data:{"code": "Throttling.RateQuota"}`.
 
-use super::table::{LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, Word};
+use super::table::{EndpointWord, LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, Word};
 
 pub(super) const PROVIDER: Provider = Provider {
     places: &[Place::code("code")],
@@ -24,6 +24,11 @@ pub(super) const PROVIDER: Provider = Provider {
         schemas: &[],
         media: &["image", "audio", "video"],
     },
+    endpoints: &[
+        EndpointWord::reads("/text-embedding"),
+        EndpointWord::reads("/multimodal-embedding"),
+        EndpointWord::reads("/text-rerank"),
+    ],
     limits: LimitWords { refused: &["Throttling", "Throttling.RateQuota"], ..LimitWords::NONE },
     ..Provider::NONE
 };

@@ -12,7 +12,7 @@
 //! {"Response": {"Usage": {"PromptTokens": 3, "CompletionTokens": 20, "TotalTokens": 23}}}
 //! ```
 
-use super::table::{Fields, Place, Provider, UsageShape};
+use super::table::{Fields, Meaning, Member, Place, Provider, RequestWords, UsageShape};
 
 pub(super) const PROVIDER: Provider = Provider {
     usage: &[
@@ -35,7 +35,12 @@ pub(super) const PROVIDER: Provider = Provider {
             ..UsageShape::PLAIN
         },
         UsageShape {
-            places: &[Place::usage("chatResponse", "usage"), Place::usage("inferenceResponse", "usage")],
+            // In a stream, of the last event.
+            places: &[
+                Place::usage("chatResponse", "usage"),
+                Place::usage("inferenceResponse", "usage"),
+                Place::usage("", "usage"),
+            ],
             signs: &[&["promptTokens"]],
             fields: Fields {
                 input: &["promptTokens"],
@@ -53,11 +58,27 @@ pub(super) const PROVIDER: Provider = Provider {
             fields: Fields {
                 input: &["PromptTokens"],
                 output: &["CompletionTokens"],
+                cache_read: &["PromptTokensDetails.CachedTokens"],
+                reasoning: &["CompletionTokensDetails.ReasoningTokens"],
                 total: &["TotalTokens"],
                 ..Fields::NONE
             },
             ..UsageShape::PLAIN
         },
     ],
+    request: RequestWords {
+        members: &[
+            Member::new("maximum_tokens", Meaning::Bound),
+            Member::new("max_new_tokens", Meaning::Bound),
+            Member::within("chatRequest", "maxTokens", Meaning::Bound),
+            Member::within("chatRequest", "maxCompletionTokens", Meaning::Bound),
+            Member::within("chatRequest", "numGenerations", Meaning::Choices),
+            Member::within("chatRequest", "messages", Meaning::Messages),
+            Member::within("inferenceRequest", "maxTokens", Meaning::Bound),
+        ],
+        settings: &["compartmentId", "servingMode"],
+        schemas: &[],
+        media: &[],
+    },
     ..Provider::NONE
 };

@@ -10,7 +10,7 @@
 
 use super::{
     openai,
-    table::{Fields, MediaRule, PicturePrice, Place, Provider, Remainder, UsageShape},
+    table::{EndpointWord, Fields, MediaRule, PicturePrice, Place, Provider, Remainder, UsageShape},
 };
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -37,6 +37,11 @@ pub(super) const PROVIDER: Provider = Provider {
             },
             ..openai::CHAT
         },
+    ],
+    endpoints: &[
+        EndpointWord::reads("/ocr"),
+        EndpointWord::reads("/classifications"),
+        EndpointWord::free("/batch/jobs"),
     ],
     media: &[
         // Mistral documents no counts; these follow the published configuration of the models. Pixtral sees squares of

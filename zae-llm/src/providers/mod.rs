@@ -5,12 +5,15 @@
 
 mod anthropic;
 mod azure;
+mod baidu;
+mod bedrock_agents;
 mod bedrock_converse;
 mod bedrock_invoke;
 mod bedrock_models;
 mod cloudflare;
 mod cohere;
 mod dashscope;
+mod deepgram;
 mod deepseek;
 mod gemini;
 mod gemini_interactions;
@@ -29,6 +32,7 @@ mod moonshot;
 mod ollama;
 mod openai;
 mod perplexity;
+mod platforms;
 mod replicate;
 mod sglang;
 mod shape;
@@ -40,9 +44,13 @@ mod vertex;
 mod voyage;
 mod watsonx;
 mod xai;
+mod yandex;
 
-pub(crate) use self::merged::{Shape, Wrapper, tables};
 use self::table::Provider;
+pub(crate) use self::{
+    bedrock_agents::AGENT_HEADER,
+    merged::{Shape, Wrapper, tables},
+};
 
 /// Makes [`ApiFormat`] and [`ALL`] of the rows: a format, and the files that write it. Where two shapes of usage fit an
 /// object, the one further up reads it.
@@ -82,12 +90,13 @@ macro_rules! formats {
 formats! {
     /// OpenAI chat completions, Responses, embeddings, pictures and sound, and the many that speak like them: the last
     /// `usage` of a document or a stream, `response.completed` and its kind, Groq's `x_groq`, Moonshot's last choice.
-    OpenAi: perplexity, mistral, xai, deepseek, moonshot, openai, azure, groq, cloudflare, dashscope, minimax;
+    OpenAi: perplexity, mistral, xai, deepseek, moonshot, openai, azure, groq, cloudflare, dashscope, minimax,
+        baidu;
     /// Cohere, versions 1 and 2: `usage` or `meta`, in streams of the last event or line.
     Cohere: cohere;
     /// Bedrock's Converse, as JSON and in AWS's binary frames, and what InvokeModel itself counts: headers, and the
-    /// invocation metrics of streams whose model reports no usage of its own; Titan, Llama and Nova.
-    Bedrock: bedrock_converse, bedrock_invoke, bedrock_models;
+    /// invocation metrics of streams whose model reports no usage of its own; Titan, Llama and Nova; agents.
+    Bedrock: bedrock_converse, bedrock_invoke, bedrock_models, bedrock_agents;
     /// Anthropic messages, also through Bedrock's InvokeModel: `usage`; in streams that of `message_start`, completed
     /// by the last `message_delta`.
     Anthropic: anthropic;
@@ -101,8 +110,9 @@ formats! {
     /// Servers that one runs oneself, by their own APIs: llama.cpp, LM Studio, SGLang, text-generation-inference and
     /// text-embeddings-inference.
     SelfHosted: llama_cpp, lm_studio, sglang, tgi, tei;
-    /// Hosts with APIs of their own: Aleph Alpha, DeepInfra, NLP Cloud, OCI and Tencent.
-    Hosts: hosts;
+    /// Hosts and platforms with APIs of their own: Aleph Alpha, Coze, DeepInfra, Deepgram, Dify, NLP Cloud, OCI,
+    /// Salesforce, SAP, Tencent and YandexGPT.
+    Hosts: hosts, yandex, platforms, deepgram;
     /// Replicate's predictions: `metrics`.
     Replicate: replicate;
     /// watsonx text generation and embeddings: the counts of `results`.

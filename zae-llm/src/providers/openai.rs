@@ -38,14 +38,32 @@ use crate::limits::Refill;
 pub(super) const FIELDS: Fields = Fields {
     input: &["prompt_tokens", "input_tokens"],
     output: &["completion_tokens", "output_tokens"],
-    // Transcriptions and the realtime API call the details by the singular.
+    // Transcriptions, the realtime API and Writer call the details by the singular.
     cache_read: &[
         "prompt_tokens_details.cached_tokens",
         "input_tokens_details.cached_tokens",
         "input_token_details.cached_tokens",
+        "prompt_token_details.cached_tokens",
+        // As gateways to Anthropic pass it on.
+        "cache_read_input_tokens",
+        "num_cached_tokens",
+        // GigaChat's name.
+        "precached_prompt_tokens",
     ],
-    cache_write: &["prompt_tokens_details.cache_write_tokens", "input_tokens_details.cache_write_tokens"],
-    reasoning: &["completion_tokens_details.reasoning_tokens", "output_tokens_details.reasoning_tokens"],
+    cache_write: &[
+        "prompt_tokens_details.cache_write_tokens",
+        "input_tokens_details.cache_write_tokens",
+        // DashScope's name, and LiteLLM's.
+        "prompt_tokens_details.cache_creation_input_tokens",
+        "prompt_tokens_details.cache_creation_tokens",
+        "cache_creation_input_tokens",
+    ],
+    // The last as SGLang writes it.
+    reasoning: &[
+        "completion_tokens_details.reasoning_tokens",
+        "output_tokens_details.reasoning_tokens",
+        "reasoning_tokens",
+    ],
     audio_input: &[
         "prompt_tokens_details.audio_tokens",
         "input_tokens_details.audio_tokens",
@@ -102,7 +120,11 @@ pub(super) const PROVIDER: Provider = Provider {
             ..UsageShape::PLAIN
         },
         // The events of Responses that end an answer, or repeat it.
-        UsageShape { places: &[Place::usage("response", "usage")], signs: &[], ..CHAT },
+        UsageShape {
+            places: &[Place::usage("response", "usage")],
+            signs: &[&["input_tokens"], &["output_tokens"], &["total_tokens"]],
+            ..CHAT
+        },
     ],
     places: &[
         Place::kind("type"),
@@ -187,6 +209,8 @@ pub(super) const PROVIDER: Provider = Provider {
         EndpointWord::free("/vector_stores"),
         EndpointWord::free("/realtime/client_secrets"),
         EndpointWord::free("/realtime/sessions"),
+        EndpointWord::free("/containers"),
+        EndpointWord::free("/skills"),
     ],
     ..Provider::NONE
 };

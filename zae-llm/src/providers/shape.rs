@@ -232,4 +232,9 @@ pub(crate) enum Role {
     Ends,
     /// As [`Ends`](Role::Ends), but counts only if there is no other.
     StandsIn,
+    /// As [`Repeats`](Role::Repeats), in documents that stand alone and of which each may be the last: only the end of
+    /// the body tells.
+    Grows,
+    /// Counts one of several calls to models that the response took: all are added up.
+    Adds,
 }

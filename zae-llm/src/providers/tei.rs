@@ -9,9 +9,16 @@
 //! x-compute-tokens: 9
 //! ```
 
-use super::table::{HeadCounts, Provider};
+use super::table::{EndpointWord, HeadCounts, Provider};
 
 pub(super) const PROVIDER: Provider = Provider {
+    endpoints: &[
+        EndpointWord::reads("/embed_all"),
+        EndpointWord::reads("/embed_sparse"),
+        EndpointWord::reads("/similarity"),
+        EndpointWord::reads("/predict"),
+        EndpointWord::free("/decode"),
+    ],
     head: Some(HeadCounts { input: "x-compute-tokens", output: "", cache_read: "", cache_write: "" }),
     ..Provider::NONE
 };

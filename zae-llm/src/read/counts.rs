@@ -9,13 +9,13 @@
 //!    context.
 //! 3. *Compute the usage* ([`Counts::usage`]). The shape defines if cached tokens are within the input or beside it,
 //!    and reasoning within the output or beside it. Some providers deviate from their shape, which the numbers reveal:
-//!    reasoning that exceeds the output, or that the total counts in addition, is beside it.
+//!    a part that exceeds its whole, or that the total counts in addition, is beside it.
 //!
 //! Counts of one response are merged before the third step, because a later object may name a part of an earlier count:
 //! merged as stated, the parts stay within their whole.
 //!
-//! An impossible count (negative, a fraction, a text, more than a billion) makes the whole object absurd. It is never
-//! treated as zero, which would be a refund.
+//! An impossible count (negative, a fraction, more than a billion, a text that is no number) makes the whole object
+//! absurd. It is never treated as zero, which would be a refund.
 
 use serde_json::Value;
 
@@ -80,6 +80,14 @@ impl Counts {
         Self { counts, tier: later.tier.or(self.tier), region: later.region.or(self.region) }
     }
 
+    /// Adds the counts of a further call.
+    pub(super) fn added(mut self, more: Self) -> Self {
+        for kind in Kind::ALL {
+            self.add(kind, more.get(kind).unwrap_or(0));
+        }
+        Self { tier: more.tier.or(self.tier), region: more.region.or(self.region), ..self }
+    }
+
     /// Uses the tier stated beside the usage, if the usage has none.
     pub(super) fn or_tier(mut self, tier: Option<ServiceTier>) -> Self {
         self.tier = self.tier.or(tier);
@@ -140,11 +148,15 @@ impl Counts {
         let (input, output, reasoning) = (get(Kind::Input), get(Kind::Output), get(Kind::Reasoning));
         let plain = Usage::new(input, output);
         let (read, write) = (get(Kind::CacheRead), get(Kind::CacheWrite));
+        // Some providers that usually report a part within its whole do not: the total reveals that, or a part larger
+        // than the whole.
+        let parts = read.saturating_add(write);
+        let has_beside = parts > input
+            || parts > 0 && self.get(Kind::Total) == Some(input.saturating_add(output).saturating_add(parts));
         let cached = match shape.cached {
-            Counted::Within => plain.cache_read_within(read).cache_write_within(write),
-            Counted::Beside => plain.cache_read_beside(read).cache_write_beside(write),
+            Counted::Within if !has_beside => plain.cache_read_within(read).cache_write_within(write),
+            Counted::Within | Counted::Beside => plain.cache_read_beside(read).cache_write_beside(write),
         };
-        // Some providers that usually report it within do not: the total reveals that, or a part larger than the whole.
         let all = cached.total().saturating_add(reasoning);
         let usage = match shape.reasoning {
             Counted::Within if reasoning <= output && self.get(Kind::Total) != Some(all) => {
@@ -182,7 +194,8 @@ pub(super) fn parse(place: Place, bytes: &[u8]) -> Option<Result<Stated, Absurd>
         return None;
     }
     if !value.is_object() {
-        return Some(Err(Absurd));
+        // A member of the same name, further in, may be anything.
+        return place.within.is_empty().then_some(Err(Absurd));
     }
     fitting(tables().shapes(place), &value)
 }
@@ -251,9 +264,10 @@ fn member<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
     }
 }
 
-/// Parses a count: a whole number from 0 to [`MAX_COUNT`], possibly written as a fraction, `12.0`.
+/// Parses a count: a whole number from 0 to [`MAX_COUNT`], possibly written as a fraction, `12.0`, or as a text, as the
+/// JSON of protobuf writes numbers of 64 bits.
 fn whole(value: &Value) -> Result<u64, Absurd> {
-    match value.as_u64() {
+    match value.as_u64().or_else(|| value.as_str()?.parse().ok()) {
         Some(count) if count <= MAX_COUNT => Ok(count),
         Some(_) => Err(Absurd),
         // Some languages have no integers.
@@ -284,7 +298,7 @@ mod tests {
 
     #[test]
     fn each_provider_counts_its_own_way() {
-        let top = |text| read(Place::usage("", "usage"), text).unwrap().unwrap();
+        let top = |text: &str| read(Place::usage("", "usage"), text).unwrap().unwrap();
         let expected = Usage::new(100, 50).cache_read_within(80).reasoning_within(30);
         assert_eq!(
             top(r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
@@ -334,6 +348,18 @@ mod tests {
             Usage::new(203_000, 4_500),
             "steps that the top level leaves out"
         );
+        let beside = Usage::new(20, 5).cache_read_beside(80).cache_write_beside(30);
+        for counts in [
+            r#""total_tokens":135,"cache_read_input_tokens":80,"cache_creation_input_tokens":30"#,
+            r#""cache_read_input_tokens":80,"prompt_tokens_details":{"cache_creation_input_tokens":30}"#,
+        ] {
+            let text = format!(r#"{{"prompt_tokens":20,"completion_tokens":5,{counts}}}"#);
+            assert_eq!(top(&text), beside, "the numbers tell that cached tokens are beside: {text}");
+        }
+        assert_eq!(
+            top(r#"{"prompt_tokens":120,"completion_tokens":5,"total_tokens":125,"cache_read_input_tokens":80}"#),
+            Usage::new(120, 5).cache_read_within(80)
+        );
         assert_eq!(top(r#"{"prompt_tokens":8,"total_tokens":8}"#), Usage::new(8, 0), "embeddings");
         assert_eq!(
             top(r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":40}"#),
@@ -355,13 +381,18 @@ mod tests {
             r#"{"prompt_tokens":-1}"#,
             r#"{"prompt_tokens":1.5}"#,
             r#"{"prompt_tokens":1e300}"#,
-            r#"{"prompt_tokens":"12"}"#,
+            r#"{"prompt_tokens":"twelve"}"#,
+            r#"{"prompt_tokens":"-12"}"#,
             r#"{"prompt_tokens":18446744073709551615}"#,
             r#"{"prompt_tokens":1,"completion_tokens":1000000001}"#,
             r#"{"prompt_tokens":1,"prompt_tokens_details":{"cached_tokens":-5}}"#,
         ] {
             assert_eq!(read(Place::usage("", "usage"), absurd), Some(Err(Absurd)), "{absurd}");
         }
-        assert_eq!(read(Place::usage("", "usage"), r#"{"prompt_tokens":12.0}"#), Some(Ok(Usage::new(12, 0))));
+        for number in ["12.0", "\"12\""] {
+            let text = format!(r#"{{"prompt_tokens":{number}}}"#);
+            assert_eq!(read(Place::usage("", "usage"), &text), Some(Ok(Usage::new(12, 0))), "{text}");
+        }
+        assert_eq!(read(Place::usage("metadata", "usage"), "\"x\""), None, "what a caller may have written");
     }
 }

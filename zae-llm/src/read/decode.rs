@@ -1,7 +1,7 @@
-//! Decodes compressed responses for reading as they pass through: [`Decoder`].
+//! Decodes compressed bodies for reading as they pass through: [`ContentDecoder`].
 //!
 //! The bytes themselves are forwarded unchanged. Memory is bounded: the window of a coding (zstd and brotli up to 16
-//! MiB, as browsers accept), and the decoded bytes of a chunk. A response that decodes to more than [`MAX_DECODED`] is
+//! MiB, as browsers accept), and the decoded bytes of a chunk. A body that decodes to more than [`MAX_DECODED`] is
 //! abandoned.
 
 use std::{fmt, io::Write};
@@ -11,7 +11,7 @@ use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::{HeaderMap, header::CONTENT_ENCODING};
 use ruzstd::decoding::FrameDecoder;
 
-/// Maximum decoded size: longer than any model's response, unless it was crafted.
+/// Maximum decoded size: longer than any model's request or response, unless it was crafted.
 const MAX_DECODED: usize = 64 * 1024 * 1024;
 /// Maximum number of stacked codings.
 const MAX_CODINGS: usize = 3;
@@ -22,17 +22,40 @@ const ZSTD_HEADER: usize = 18;
 /// Number of bytes decoded at a time.
 const BUFFER: usize = 8 * 1024;
 
-/// The decoder of a response's codings.
-pub(super) struct Decoder {
+/// Decodes the content codings of a body (`gzip`, `deflate`, `br`, `zstd`, also several), piece by piece.
+///
+/// Its output is bounded: by 64 MiB in all, and for each piece by what the piece holds, so that callers with a bound of
+/// their own push small ones.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue};
+/// use zae_llm::ContentDecoder;
+///
+/// let mut headers = HeaderMap::new();
+/// assert!(ContentDecoder::new(&headers)?.is_none(), "it is not coded");
+/// headers.insert("content-encoding", HeaderValue::from_static("gzip"));
+/// let mut decoder = ContentDecoder::new(&headers)?.expect("it is coded");
+/// let coded = [31, 139, 8, 0, 0, 0, 0, 0, 0, 255, 171, 174, 5, 0, 67, 191, 166, 163, 2, 0, 0, 0];
+/// let mut body = decoder.push(&coded)?;
+/// body.extend(decoder.end()?);
+/// assert_eq!(body, b"{}");
+/// headers.insert("content-encoding", HeaderValue::from_static("compress"));
+/// assert!(ContentDecoder::new(&headers).is_err());
+/// # Ok::<(), zae_llm::Undecodable>(())
+/// ```
+pub struct ContentDecoder {
     /// The last one applied comes first.
     codings: Vec<Coding>,
-    /// Number of decoded bytes so far, over the whole response.
+    /// Number of decoded bytes so far, over the whole body.
     decoded: usize,
 }
 
-/// The bytes cannot be decoded, or not within bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Undecodable;
+/// The bytes cannot be decoded, or not within bounds. [`ContentDecoder`] has an example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the body's content-encoding is none of gzip, deflate, br and zstd, or the body is not as it says, or too long"
+)]
+pub struct Undecodable;
 
 /// One coding, with its decoder.
 enum Coding {
@@ -42,7 +65,7 @@ enum Coding {
     Deflate(Option<Box<Deflate>>),
     /// RFC 7932.
     Brotli(Box<DecompressorWriter<Vec<u8>>>),
-    /// RFC 8878, one frame.
+    /// RFC 8878. Several consecutive frames are one text.
     Zstd(Box<Zstd>),
 }
 
@@ -64,12 +87,12 @@ struct Zstd {
     begun: bool,
 }
 
-impl Decoder {
-    /// Creates a decoder for a response with these headers: `None` if it is not compressed.
+impl ContentDecoder {
+    /// Creates a decoder for a body with these headers: `None` if it is not compressed.
     ///
     /// # Errors
     /// [`Undecodable`] for an unknown coding.
-    pub(super) fn new(headers: &HeaderMap) -> Result<Option<Self>, Undecodable> {
+    pub fn new(headers: &HeaderMap) -> Result<Option<Self>, Undecodable> {
         let mut codings = Vec::new();
         for value in headers.get_all(CONTENT_ENCODING) {
             for name in value.to_str().map_err(|_| Undecodable)?.split(',') {
@@ -87,7 +110,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`Undecodable`], permanently.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Undecodable> {
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Undecodable> {
         let mut bytes = bytes.to_vec();
         for coding in &mut self.codings {
             bytes = coding.push(&bytes)?;
@@ -100,7 +123,7 @@ impl Decoder {
     ///
     /// # Errors
     /// See [`push`](Self::push).
-    pub(super) fn end(&mut self) -> Result<Vec<u8>, Undecodable> {
+    pub fn end(&mut self) -> Result<Vec<u8>, Undecodable> {
         let mut rest = Vec::new();
         for coding in &mut self.codings {
             let mut decoded = if rest.is_empty() { Vec::new() } else { coding.push(&rest)? };
@@ -121,11 +144,7 @@ impl Coding {
             "gzip" | "x-gzip" => Self::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
             "deflate" => Self::Deflate(None),
             "br" => Self::Brotli(Box::new(DecompressorWriter::new(Vec::new(), BUFFER))),
-            "zstd" => {
-                let mut frames = FrameDecoder::new();
-                frames.set_max_window_size(ZSTD_WINDOW);
-                Self::Zstd(Box::new(Zstd { frames, pending: Vec::new(), begun: false }))
-            }
+            "zstd" => Self::Zstd(Box::new(Zstd { frames: zstd_frame(), pending: Vec::new(), begun: false })),
             _ => return Err(Undecodable),
         }))
     }
@@ -144,7 +163,7 @@ impl Coding {
             },
             Self::Zstd(zstd) => {
                 zstd.pending.extend_from_slice(bytes);
-                if zstd.begun || zstd.pending.len() >= ZSTD_HEADER { zstd.decode() } else { Ok(Vec::new()) }
+                zstd.decode(Rest::Follows)
             }
         }
     }
@@ -160,8 +179,7 @@ impl Coding {
                 Some(Deflate::Bare(bare)) => flushed(bare, DeflateDecoder::get_mut),
                 None => Ok(Vec::new()),
             },
-            Self::Zstd(zstd) if zstd.pending.is_empty() => Ok(Vec::new()),
-            Self::Zstd(zstd) => zstd.decode(),
+            Self::Zstd(zstd) => zstd.decode(Rest::Over),
         }
     }
 }
@@ -177,14 +195,30 @@ impl Deflate {
     }
 }
 
+/// The rest of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    Follows,
+    Over,
+}
+
+/// Returns a decoder for one frame.
+fn zstd_frame() -> FrameDecoder {
+    let mut frames = FrameDecoder::new();
+    frames.set_max_window_size(ZSTD_WINDOW);
+    frames
+}
+
 impl Zstd {
-    /// Decodes the complete blocks.
-    fn decode(&mut self) -> Result<Vec<u8>, Undecodable> {
+    /// Decodes the complete blocks of all frames.
+    fn decode(&mut self, rest: Rest) -> Result<Vec<u8>, Undecodable> {
         let (mut decoded, mut buffer) = (Vec::new(), vec![0; BUFFER]);
         loop {
-            if self.frames.is_finished() && self.begun && self.frames.can_collect() == 0 {
-                // Bytes after the frame are a further frame, which a response does not need.
-                self.pending.clear();
+            if self.begun && self.frames.is_finished() && self.frames.can_collect() == 0 {
+                (self.frames, self.begun) = (zstd_frame(), false);
+            }
+            let has_header = self.pending.len() >= ZSTD_HEADER || rest == Rest::Over && !self.pending.is_empty();
+            if !self.begun && !has_header {
                 return Ok(decoded);
             }
             let (read, written) = self.frames.decode_from_to(&self.pending, &mut buffer).map_err(|_| Undecodable)?;
@@ -225,9 +259,9 @@ fn flushed<W: Write>(writer: &mut W, decoded: fn(&mut W) -> &mut Vec<u8>) -> Res
     Ok(std::mem::take(decoded(writer)))
 }
 
-impl fmt::Debug for Decoder {
+impl fmt::Debug for ContentDecoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Decoder").field("codings", &self.codings.len()).field("decoded", &self.decoded).finish()
+        f.debug_struct("ContentDecoder").field("codings", &self.codings.len()).field("decoded", &self.decoded).finish()
     }
 }
 
@@ -247,9 +281,26 @@ mod tests {
         assert!(bomb.len() < MAX_DECODED / 100);
         let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
         for size in [1024, bomb.len()] {
-            let mut decoder = Decoder::new(&headers).unwrap().unwrap();
+            let mut decoder = ContentDecoder::new(&headers).unwrap().unwrap();
             let decoded: Result<Vec<_>, _> = bomb.chunks(size).map(|chunk| decoder.push(chunk)).collect();
             assert_eq!(decoded, Err(Undecodable), "by {size}");
         }
+    }
+    #[test]
+    fn all_frames_of_zstd_are_read() {
+        let frame = |text: &str| {
+            ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest)
+        };
+        let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("zstd"))]);
+        let coded = [frame(" "), frame("{\"a\":"), frame("1}")].concat();
+        for size in 1..=coded.len() {
+            let mut decoder = ContentDecoder::new(&headers).unwrap().unwrap();
+            let mut text: Vec<u8> = coded.chunks(size).flat_map(|chunk| decoder.push(chunk).unwrap()).collect();
+            text.extend(decoder.end().unwrap());
+            assert_eq!(text, b" {\"a\":1}", "by {size}");
+        }
+        let mut decoder = ContentDecoder::new(&headers).unwrap().unwrap();
+        let garbage = [frame("{}"), b"garbage".to_vec()].concat();
+        assert!(decoder.push(&garbage).and_then(|_| decoder.end()).is_err());
     }
 }

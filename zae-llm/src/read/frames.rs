@@ -12,6 +12,9 @@
 //! | then | payload: JSON, of InvokeModel with the model's own event in base64 |
 //! | last 4 | checksum of the frame |
 //!
+//! SageMaker's frames of the type `PayloadPart` hold pieces of the model's own response, cut anywhere: documents, lines
+//! or server-sent events. They are read as one.
+//!
 //! A stream that fails ends in a frame of the message type `exception`, whose header `:exception-type` names it. An
 //! initial `throttlingException` is a refusal: Bedrock did not run the call.
 
@@ -22,6 +25,7 @@ use memchr::memmem;
 use super::{
     json::JsonScan,
     sink::{EventSink, JsonSink, Lost},
+    sse::SseScan,
 };
 use crate::providers::table::{Holds, Place};
 
@@ -36,6 +40,10 @@ const MAX_HEADERS: usize = 1024;
 /// A header's name, preceded by its length and followed by its type (text). Its value is `event`, `exception` or
 /// `error`.
 const MESSAGE_TYPE: &[u8] = b"\x0d:message-type\x07";
+/// The same for the header that names an event.
+const EVENT_TYPE: &[u8] = b"\x0b:event-type\x07";
+/// The type of an event that holds a piece of a response.
+const PART: &[u8] = b"PayloadPart";
 /// The same for the header that names an exception.
 const EXCEPTION_TYPE: &[u8] = b"\x0f:exception-type\x07";
 
@@ -48,6 +56,58 @@ pub(super) struct FrameScan {
     headers: Vec<u8>,
     /// The scanner of the payload.
     json: JsonScan,
+    /// The response that pieces in the frames make up.
+    inner: Inner,
+    /// The content of what frames hold in base64.
+    wrapped: Wrapped,
+}
+
+/// The content of what frames hold in base64.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Wrapped {
+    /// The model's own documents.
+    #[default]
+    Documents,
+    /// An answer to the user, which may say anything.
+    Answer,
+}
+
+/// The scanner of a response in pieces, by its first byte other than white space.
+#[derive(Clone, Debug, Default)]
+enum Inner {
+    /// No piece came.
+    #[default]
+    Unknown,
+    /// Documents, one after the other.
+    Json(Box<JsonScan>),
+    /// Server-sent events.
+    Events(Box<SseScan>),
+}
+
+impl Inner {
+    /// Scans the next bytes.
+    fn push(&mut self, bytes: &[u8], found: &mut impl EventSink) {
+        if let (Self::Unknown, Some(first)) = (&self, bytes.trim_ascii_start().first()) {
+            *self = match first {
+                b'{' | b'[' => Self::Json(Box::default()),
+                _ => Self::Events(Box::default()),
+            };
+        }
+        match self {
+            Self::Unknown => {}
+            Self::Json(scan) => scan.push(bytes, found),
+            Self::Events(scan) => scan.push(bytes, found),
+        }
+    }
+
+    /// Ends the input.
+    fn end(&mut self, found: &mut impl EventSink) {
+        match self {
+            Self::Unknown => {}
+            Self::Json(scan) => scan.end(found),
+            Self::Events(scan) => scan.end(found),
+        }
+    }
 }
 
 /// The next part of a frame; lengths are in bytes.
@@ -72,6 +132,11 @@ impl Default for FrameState {
 }
 
 impl FrameScan {
+    /// Creates a scanner for the frames of an agent, which hold its answer and not a model's documents.
+    pub(super) fn of_agent() -> Self {
+        Self { wrapped: Wrapped::Answer, ..Self::default() }
+    }
+
     /// Scans the next bytes. A frame's type is reported at its start.
     pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut impl EventSink) {
         while !bytes.is_empty() {
@@ -110,7 +175,11 @@ impl FrameScan {
                     let taken = bytes.len().min(*left);
                     *left -= taken;
                     let ended = *left == 0;
-                    self.json.push(&bytes[..taken], &mut Unwrap(found));
+                    if header(&self.headers, EVENT_TYPE) == Some(PART) {
+                        self.inner.push(&bytes[..taken], found);
+                    } else {
+                        self.json.push(&bytes[..taken], &mut Unwrap(found, self.wrapped));
+                    }
                     if ended {
                         self.json.end(found);
                         self.state = FrameState::Checksum { left: CHECKSUM };
@@ -131,7 +200,8 @@ impl FrameScan {
     }
 
     /// Ends the input.
-    pub(super) fn end(&mut self, found: &mut impl JsonSink) {
+    pub(super) fn end(&mut self, found: &mut impl EventSink) {
+        self.inner.end(found);
         if !matches!(self.state, FrameState::Prelude { len: 0, .. } | FrameState::Broken) {
             found.broken(Lost::Usage);
         }
@@ -167,12 +237,15 @@ fn header<'h>(headers: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
 }
 
 /// Passes on all reports, including those about the provider's own JSON that InvokeModel wraps in base64.
-struct Unwrap<'a, F>(&'a mut F);
+struct Unwrap<'a, F>(&'a mut F, Wrapped);
 
 impl<F: JsonSink> JsonSink for Unwrap<'_, F> {
     fn value(&mut self, place: Place, bytes: Option<&[u8]>) {
         if place.holds != Holds::Wrapped {
             return self.0.value(place, bytes);
+        }
+        if self.1 == Wrapped::Answer {
+            return;
         }
         let text = bytes.and_then(|bytes| bytes.strip_prefix(b"\"")?.strip_suffix(b"\""));
         if let Some(chunk) = text.and_then(|text| STANDARD.decode(text).ok()) {

@@ -39,6 +39,8 @@ use crate::providers::{
     tables,
 };
 
+/// The byte before each document of a JSON text sequence (RFC 7464).
+pub(super) const RECORD_SEPARATOR: u8 = 0x1E;
 /// Maximum length of a known key or type.
 const MAX_KEY: usize = 40;
 
@@ -190,6 +192,7 @@ impl JsonScan {
         self.state = match (&self.state, byte) {
             (JsonState::Start, b'{') => self.open(Level::Object(Wrapper::DOCUMENT)),
             (JsonState::Start, b'[') => self.open(Level::List),
+            (JsonState::Start, RECORD_SEPARATOR) => JsonState::Start,
             (JsonState::BeforeKey, b'"') => {
                 self.key.clear();
                 JsonState::Key { escaped: false }

@@ -24,6 +24,7 @@
 mod counts;
 mod decode;
 mod frames;
+mod head;
 mod json;
 mod prefilter;
 #[cfg(test)]
@@ -38,18 +39,15 @@ use std::fmt;
 
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 
+pub use self::decode::{ContentDecoder, Undecodable};
 use self::{
-    counts::MAX_COUNT,
-    decode::{Decoder, Undecodable},
     frames::FrameScan,
-    json::JsonScan,
+    head::head_counts,
+    json::{JsonScan, RECORD_SEPARATOR},
     prefilter::SsePrefilter,
     tally::{Documents, Received, UsageTally},
 };
-use crate::{
-    ApiFormat, End, Usage,
-    providers::{table::HeadCounts, tables},
-};
+use crate::{ApiFormat, End, Usage, providers::AGENT_HEADER};
 
 /// The result of reading a response.
 ///
@@ -172,7 +170,7 @@ impl fmt::Display for Unseen {
 #[derive(Debug)]
 pub struct UsageReader {
     /// The decoder of a compressed response.
-    decoder: Option<Box<Decoder>>,
+    decoder: Option<Box<ContentDecoder>>,
     /// The scanner for the transport of documents.
     wire: Wire,
     /// The tally of the findings.
@@ -221,6 +219,8 @@ enum ContentType {
     Events,
     /// `application/vnd.amazon.eventstream`.
     Frames,
+    /// The same of an agent.
+    AgentFrames,
     /// None, or an unspecific one.
     Unsaid,
     /// One without usage: text, audio, images.
@@ -240,7 +240,7 @@ impl Wire {
 impl UsageReader {
     /// Creates a reader for a response with this head.
     pub fn new(format: ApiFormat, status: StatusCode, headers: &HeaderMap) -> Self {
-        let (decoder, wire) = match Decoder::new(headers) {
+        let (decoder, wire) = match ContentDecoder::new(headers) {
             _ if !status.is_success() => (None, Wire::Skip(Unseen::ErrorStatus)),
             Err(Undecodable) => (None, Wire::Skip(Unseen::Compressed)),
             Ok(decoder) => (decoder.map(Box::new), Wire::Guess(content_type(headers), 0)),
@@ -273,7 +273,8 @@ impl UsageReader {
                 *mark += 1;
                 bytes = &bytes[1..];
             }
-            let Some(first) = bytes.trim_ascii_start().first() else { return };
+            let is_before = |byte: &&u8| byte.is_ascii_whitespace() || **byte == RECORD_SEPARATOR;
+            let Some(first) = bytes.iter().find(|byte| !is_before(byte)) else { return };
             self.wire = wire(*content_type, *first);
             self.tally.set_documents(self.wire.documents());
         }
@@ -297,8 +298,8 @@ impl UsageReader {
         }
         // A document marks its own end; everything else needs to be read to its end.
         let came = match &self.wire {
-            Wire::Json(scan) if scan.is_between_documents() => Received::Whole,
             _ if end == End::Complete => Received::Whole,
+            Wire::Json(scan) if scan.is_between_documents() => Received::Document,
             _ => Received::Part,
         };
         if end == End::Complete {
@@ -326,6 +327,9 @@ impl UsageReader {
 
 /// Parses the content type, ignoring parameters.
 fn content_type(headers: &HeaderMap) -> ContentType {
+    if headers.contains_key(AGENT_HEADER) {
+        return ContentType::AgentFrames;
+    }
     let Some(content_type) = headers.get(CONTENT_TYPE) else { return ContentType::Unsaid };
     let Ok(content_type) = content_type.to_str() else { return ContentType::Other };
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -351,6 +355,7 @@ fn wire(content_type: ContentType, first: u8) -> Wire {
         (b'{' | b'[', ContentType::Lines) => Wire::Lines(Box::default()),
         (b'{' | b'[', _) => Wire::Json(Box::default()),
         (b'd' | b'e' | b'i' | b'r' | b':', _) => Wire::Events(Box::default()),
+        (0, ContentType::AgentFrames) => Wire::Frames(Box::new(FrameScan::of_agent())),
         // The first byte of a frame's length, which is always zero.
         (0, ContentType::Json | ContentType::Lines | ContentType::Events | ContentType::Unsaid) => {
             Wire::Frames(Box::default())
@@ -359,37 +364,6 @@ fn wire(content_type: ContentType, first: u8) -> Wire {
         (_, ContentType::Lines) => Wire::Lines(Box::default()),
         (_, ContentType::Events) => Wire::Events(Box::default()),
         (_, ContentType::Frames) => Wire::Frames(Box::default()),
-        (_, ContentType::Unsaid | ContentType::Other) => Wire::Skip(Unseen::UnknownFormat),
+        (_, ContentType::Unsaid | ContentType::Other | ContentType::AgentFrames) => Wire::Skip(Unseen::UnknownFormat),
     }
-}
-
-/// Returns the usage in the head of a response, for providers that count in headers.
-fn head_counts(headers: &HeaderMap, tally: &mut UsageTally) -> Option<Usage> {
-    tables().heads.iter().find_map(|(format, names)| {
-        let usage = head_usage(headers, names, tally)?;
-        tally.reads(*format).then_some(usage)
-    })
-}
-
-/// Parses the counts in headers with these names; `None` without the input, or with an output that is no count. Without
-/// a header for the output there is none, as of embeddings. Cached tokens in headers are beside the input.
-fn head_usage(headers: &HeaderMap, names: &HeadCounts, tally: &mut UsageTally) -> Option<Usage> {
-    let mut get = |name: &str| -> Option<u64> {
-        if name.is_empty() {
-            return None;
-        }
-        let count = headers.get(name)?.to_str().ok().and_then(|text| text.trim().parse().ok());
-        let count = count.filter(|count| *count <= MAX_COUNT);
-        if count.is_none() {
-            tally.absurd();
-        }
-        count
-    };
-    let (input, output) = (get(names.input), get(names.output));
-    let (read, write) = (get(names.cache_read), get(names.cache_write));
-    if output.is_none() && headers.contains_key(names.output) {
-        return None;
-    }
-    let usage = Usage::new(input?, output.unwrap_or(0));
-    Some(usage.cache_read_beside(read.unwrap_or(0)).cache_write_beside(write.unwrap_or(0)))
 }

@@ -15,6 +15,7 @@
 //! |---|---|
 //! | usage of the same way of counting as before | merged: of each kind the larger count |
 //! | usage of another way of counting | the one that comes to more; of equals the one with more detail |
+//! | usage of one of several calls to models | added to that of the others |
 //! | counts beside other members of a document | one object of them, at the document's end |
 //! | the tier of service beside the usage | added to the usage of the same document |
 //! | an error among the first events, with a code of a refusal | the provider did not run the call: it used nothing |
@@ -83,8 +84,10 @@ pub(super) enum Documents {
 /// The part of a response that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Received {
-    /// All of it: to the end of the body, or of a document that stands alone.
+    /// All of it.
     Whole,
+    /// A document that stands alone, if not the end of the body.
+    Document,
     /// Its beginning, as far as known.
     Part,
 }
@@ -166,7 +169,9 @@ impl UsageTally {
     /// response it is the end of a call that was run, whatever its code.
     fn failed(&mut self, why: &[u8]) {
         let codes = tables().limits.iter().flat_map(|words| words.refused);
-        let is_refusal = self.events <= MAX_PRELUDE && { codes }.any(|code| is_word(why, code.as_bytes()));
+        // A number of one or two digits is a code only where nothing else is said.
+        let says = |code: &[u8]| if code.len() < 3 { why == code } else { is_word(why, code) };
+        let is_refusal = self.events <= MAX_PRELUDE && { codes }.any(|code| says(code.as_bytes()));
         self.lose(if is_refusal { Unseen::Refused } else { Unseen::ErrorEvent });
     }
 
@@ -180,7 +185,11 @@ impl UsageTally {
         }
         let all = match self.progress {
             Progress::Started => false,
-            Progress::Under => came == Received::Whole,
+            Progress::Under => match came {
+                Received::Whole => true,
+                Received::Document => seen.shape.role != Role::Grows,
+                Received::Part => false,
+            },
             Progress::Over => true,
         };
         // There is no call without input, so it was not counted.
@@ -197,21 +206,19 @@ impl UsageTally {
             Role::Completes if self.progress == Progress::Started => self.progress = Progress::Under,
             // It occurs once, at the end.
             Role::Ends | Role::StandsIn => self.progress = Progress::Over,
-            Role::Completes | Role::Repeats => {}
+            Role::Completes | Role::Repeats | Role::Grows | Role::Adds => {}
         }
         let is_part = |role: Role| matches!(role, Role::Opens | Role::Completes);
         self.seen = Some(match self.seen {
+            Some(seen) if role == Role::Adds && seen.shape.role == role => {
+                Stated { counts: seen.counts.added(stated.counts), ..stated }
+            }
             Some(seen)
                 if seen.shape.role == role && seen.is_like(&stated) || is_part(role) && is_part(seen.shape.role) =>
             {
                 Stated { counts: seen.counts.merged(stated.counts), ..stated }
             }
-            // Of two ways to count, the larger count wins, then the one with more detail.
-            Some(seen) => match seen.usage().total().cmp(&stated.usage().total()) {
-                Ordering::Greater => seen,
-                Ordering::Equal if role == Role::StandsIn => seen,
-                _ => stated,
-            },
+            Some(seen) => larger(seen, stated),
             None => stated,
         });
     }
@@ -237,9 +244,13 @@ impl UsageTally {
             Some(Err(counts::Absurd)) => self.absurd(),
             Some(Ok(stated)) if !self.reads(stated.format) => {}
             Some(Ok(stated)) => {
-                let found = self.document.found.filter(|found| found.is_like(&stated));
-                let counts = found.map_or(stated.counts, |found| found.counts.merged(stated.counts));
-                self.document.found = Some(Stated { counts, ..stated });
+                self.document.found = Some(match self.document.found {
+                    Some(found) if found.is_like(&stated) => {
+                        Stated { counts: found.counts.merged(stated.counts), ..stated }
+                    }
+                    Some(found) => larger(found, stated),
+                    None => stated,
+                });
             }
         }
     }
@@ -263,6 +274,15 @@ impl UsageTally {
         if self.progress == Progress::Under {
             self.progress = Progress::Over;
         }
+    }
+}
+
+/// Returns the larger of two counts by different ways to count, of equals the one with more detail.
+fn larger(first: Stated, second: Stated) -> Stated {
+    match first.usage().total().cmp(&second.usage().total()) {
+        Ordering::Greater => first,
+        Ordering::Equal if second.shape.role == Role::StandsIn => first,
+        _ => second,
     }
 }
 

@@ -26,11 +26,20 @@ impl Endpoint {
             path.ends_with(endpoint.path) || endpoint.with_below && path.contains(&format!("{}/", endpoint.path))
         });
         match known.map(|endpoint| endpoint.serves) {
+            None if is_of_reader(path) => Self::Reads,
             None => Self::Answers,
             Some(EndpointCost::Reading) => Self::Reads,
             Some(EndpointCost::NoTokens) => Self::Free,
         }
     }
+}
+
+/// Returns true for endpoints that all models share, of a model that only reads: Bedrock's InvokeModel, Vertex's
+/// predict and Cloudflare's run. Names that operators choose, as of Azure's deployments, tell nothing.
+fn is_of_reader(path: &str) -> bool {
+    let is_shared = path.ends_with("/invoke") || path.ends_with(":predict") || path.contains("/ai/run/");
+    let is_reader = |model: String| ["embed", "rerank", "bge-"].iter().any(|word| model.contains(word));
+    is_shared && model(path).is_some_and(is_reader)
 }
 
 /// Returns the model in a path: after `/models/`, `/model/`, `/deployments/` or `/ai/run/`, up to a colon with a verb.
@@ -78,6 +87,17 @@ mod tests {
             ("/v1/projects/p/locations/l/publishers/google/models/gemini-2.5-pro:countTokens", Endpoint::Free),
             ("/v1beta/cachedContents", Endpoint::Reads),
             ("/api/v1/models/load", Endpoint::Free),
+            ("/model/amazon.titan-embed-text-v2:0/invoke", Endpoint::Reads),
+            ("/model/cohere.rerank-v3-5:0/invoke", Endpoint::Reads),
+            ("/model/amazon.nova-lite-v1:0/invoke", Endpoint::Answers),
+            ("/v1/projects/p/locations/l/publishers/google/models/text-embedding-005:predict", Endpoint::Reads),
+            ("/client/v4/accounts/a/ai/run/@cf/baai/bge-base-en-v1.5", Endpoint::Reads),
+            ("/client/v4/accounts/a/ai/run/@cf/meta/llama-3-8b", Endpoint::Answers),
+            ("/openai/deployments/embed/chat/completions", Endpoint::Answers),
+            ("/guardrail/g/version/1/apply", Endpoint::Free),
+            ("/v1/ocr", Endpoint::Reads),
+            ("/api/v1/services/rerank/text-rerank/text-rerank", Endpoint::Reads),
+            ("/v1/conversations", Endpoint::Answers),
             ("/profiles", Endpoint::Answers),
             ("/v1/files/../chat/completions", Endpoint::Answers),
             ("/v1/files/%2e%2e/chat/completions", Endpoint::Answers),

@@ -75,7 +75,8 @@ impl Recorded {
     }
 }
 
-fn encoded(coding: &str, body: &[u8]) -> Vec<u8> {
+/// Encodes `body` in a content coding: gzip, deflate, bare deflate, br, zstd, or gzip and then br.
+pub fn encoded(coding: &str, body: &[u8]) -> Vec<u8> {
     let level = Compression::default();
     match coding {
         "gzip" => {

@@ -45,10 +45,18 @@ impl BodyText {
     /// # Errors
     /// [`ExtractError`] (400) if the body is meant to be JSON but is malformed or ambiguous.
     pub fn find(&self, headers: &HeaderMap, body: &[u8]) -> Result<Option<String>, ExtractError> {
+        self.find_claimed(json::claim(headers, body), body)
+    }
+
+    /// As [`find`](Self::find), in a body that claims to be `claim`.
+    ///
+    /// # Errors
+    /// See [`find`](Self::find).
+    pub fn find_claimed(&self, claim: Claim, body: &[u8]) -> Result<Option<String>, ExtractError> {
         if body.is_empty() {
             return Ok(None);
         }
-        match json::claim(headers, body) {
+        match claim {
             Claim::Other => Ok(form_field(body, self.name)?),
             Claim::Encoded => Err(JsonError::Encoded.into()),
             Claim::Json => Ok(self.pointer.find(body)?),
@@ -174,7 +182,8 @@ impl Extractor for JsonField {
 impl<R: PeekBody + Send> Extract<R> for JsonField {
     async fn extract(&self, request: &mut R) -> Extracted<ResourceName> {
         let peeked = Peeked::of(request, self.limit).await?;
-        match self.member.find(request.headers(), peeked.bytes())? {
+        let (claim, text) = peeked.claim(request.headers());
+        match self.member.find_claimed(claim, text)? {
             Some(name) => {
                 let rules = BodyRules::of(request);
                 self.known(ResourceName::from_model(&name), &rules).await

@@ -10,14 +10,18 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Request,
+    HeaderMap, HeaderValue, Request,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use http_body::Body;
+use zae_llm::{
+    ContentDecoder, Undecodable,
+    json::{self, Claim},
+};
 
 use super::{
     BodyRules, ExtractError,
-    budget::{Buffer, UsedUp},
+    budget::{BodyBudget, Buffer, UsedUp},
 };
 use crate::{llm::LlmRequest, request::RequestHead};
 
@@ -103,14 +107,9 @@ async fn collect<B: Body<Data = Bytes>>(body: B, limit: usize, rules: BodyRules)
             let frame = frame.map_err(|_| ExtractError::bad_request("the request's body broke off"))?;
             // Trailers: JSON requests have none.
             let Ok(data) = frame.into_data() else { continue };
-            if buffer.len() + data.len() > limit {
-                return Err(too_large(limit));
-            }
-            buffer.push(&data, most).map_err(|UsedUp| {
-                ExtractError::unavailable("too many bodies are being read at once", Duration::from_secs(1))
-            })?;
+            add(&mut buffer, &data, limit, most)?;
         }
-        Ok(())
+        Ok::<_, ExtractError>(())
     };
     match tokio::time::timeout(rules.timeout, whole).await {
         Ok(read) => read?,
@@ -135,19 +134,47 @@ async fn collect<B: Body<Data = Bytes>>(body: B, limit: usize, rules: BodyRules)
 #[derive(Clone, Debug)]
 pub struct Peeked {
     bytes: Bytes,
+    text: Text,
     request: Arc<LlmRequest>,
+}
+
+/// The body without its content codings.
+#[derive(Clone, Debug)]
+enum Text {
+    /// Not looked for yet.
+    Unknown,
+    /// The body itself.
+    Same,
+    /// The decoded body.
+    Decoded(Bytes),
+    /// None that can be read.
+    Unreadable,
 }
 
 impl Peeked {
     /// Wraps a body that was read.
     pub fn new(bytes: Bytes) -> Self {
         let request = Arc::new(LlmRequest::from(bytes.clone()));
-        Self { bytes, request }
+        Self { bytes, text: Text::Unknown, request }
     }
 
     /// Returns the whole body.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// Returns the format that the body claims to have, and the body without its content codings.
+    pub(crate) fn claim(&self, headers: &HeaderMap) -> (Claim, &Bytes) {
+        match &self.text {
+            Text::Unknown | Text::Same => (json::claim(headers, &self.bytes), &self.bytes),
+            Text::Decoded(text) => (json::claim_decoded(headers, text), text),
+            Text::Unreadable => (Claim::Encoded, &self.bytes),
+        }
+    }
+
+    /// Returns true if the body has content codings.
+    pub(crate) fn is_coded(&self) -> bool {
+        matches!(self.text, Text::Decoded(_) | Text::Unreadable)
     }
 
     /// Returns the body as a request to a model, or other JSON.
@@ -160,11 +187,71 @@ impl Peeked {
     /// # Errors
     /// See [`PeekBody::peek_body`].
     pub async fn of<R: PeekBody + Send>(request: &mut R, limit: usize) -> Result<Self, ExtractError> {
-        if let Some(peeked) = request.extensions().get::<Self>() {
-            return if peeked.bytes.len() <= limit { Ok(peeked.clone()) } else { Err(too_large(limit)) };
+        let mut peeked = match request.extensions().get::<Self>() {
+            Some(peeked) => peeked.clone(),
+            None => Self::new(request.peek_body(limit).await?),
+        };
+        if matches!(peeked.text, Text::Unknown) {
+            peeked.decode(request.headers(), limit, BodyRules::of(request).budget)?;
+            request.extensions_mut().insert(peeked.clone());
         }
-        let peeked = Self::new(request.peek_body(limit).await?);
-        request.extensions_mut().insert(peeked.clone());
-        Ok(peeked)
+        let longest = peeked.bytes.len().max(peeked.claim(request.headers()).1.len());
+        if longest <= limit { Ok(peeked) } else { Err(too_large(limit)) }
     }
+
+    /// Removes the content codings, to at most `limit` bytes.
+    fn decode(&mut self, headers: &HeaderMap, limit: usize, budget: BodyBudget) -> Result<(), ExtractError> {
+        // Servers that pass over the header must not find JSON of which the decoder sees something else.
+        let is_plain_json = matches!(json::claim_decoded(&HeaderMap::new(), &self.bytes), Claim::Json);
+        self.text = match ContentDecoder::new(headers) {
+            Ok(None) => Text::Same,
+            Ok(Some(_)) if self.bytes.is_empty() => Text::Same,
+            Ok(Some(decoder)) if !is_plain_json => match decoded(decoder, &self.bytes, limit, budget)? {
+                Some(text) => {
+                    self.request = Arc::new(LlmRequest::from(text.clone()));
+                    Text::Decoded(text)
+                }
+                None => Text::Unreadable,
+            },
+            Ok(Some(_)) | Err(Undecodable) => Text::Unreadable,
+        };
+        Ok(())
+    }
+}
+
+/// Number of coded bytes that are decoded at a time: they hold a megabyte at most.
+const PIECE: usize = 1_024;
+
+/// Decodes `bytes`; `None` if they cannot be decoded.
+fn decoded(
+    mut decoder: ContentDecoder,
+    bytes: &[u8],
+    limit: usize,
+    budget: BodyBudget,
+) -> Result<Option<Bytes>, ExtractError> {
+    let mut buffer = Buffer::new(budget);
+    let mut pieces = bytes.chunks(PIECE);
+    loop {
+        let piece = pieces.next();
+        let text = match piece {
+            Some(piece) => decoder.push(piece),
+            None => decoder.end(),
+        };
+        let Ok(text) = text else { return Ok(None) };
+        add(&mut buffer, &text, limit, limit)?;
+        if piece.is_none() {
+            // Of what is cut short there may be nothing.
+            return Ok((buffer.len() > 0).then(|| Bytes::from_owner(buffer.shrunk())));
+        }
+    }
+}
+
+/// Adds `data` to a buffer of at most `limit` bytes, which grows to `most`.
+fn add(buffer: &mut Buffer, data: &[u8], limit: usize, most: usize) -> Result<(), ExtractError> {
+    if buffer.len() + data.len() > limit {
+        return Err(too_large(limit));
+    }
+    buffer
+        .push(data, most)
+        .map_err(|UsedUp| ExtractError::unavailable("too many bodies are being read at once", Duration::from_secs(1)))
 }

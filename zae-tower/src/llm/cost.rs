@@ -1,7 +1,7 @@
 //! The cost of an incoming request, estimated from its body: [`LlmCost`].
 
 use zae_limiter::{Cost, EntityId};
-use zae_llm::json::{self, Claim, JsonError};
+use zae_llm::json::{Claim, JsonError};
 
 use super::{Accounting, Tariff, Usage};
 use crate::extract::{Extract, ExtractError, Extracted, Extractor, PeekBody, Peeked};
@@ -48,7 +48,8 @@ impl<R: PeekBody + Send> Extract<R> for LlmCost {
             request.extensions_mut().insert(CallTariff::NoCall);
             return Ok(Some(accounting.tariff().cost(&Usage::default())));
         }
-        match json::claim(request.headers(), peeked.bytes()) {
+        let (claim, text) = peeked.claim(request.headers());
+        match claim {
             Claim::Encoded => return Err(JsonError::Encoded.into()),
             Claim::Json => {
                 if let Some(problem) = peeked.request().problem() {
@@ -57,7 +58,10 @@ impl<R: PeekBody + Send> Extract<R> for LlmCost {
             }
             Claim::Other => {}
         }
-        if let Some(changed) = accounting.rewrite(request.path(), peeked.bytes(), peeked.request()) {
+        // A coded body is passed on as it came.
+        if !peeked.is_coded()
+            && let Some(changed) = accounting.rewrite(request.path(), text, peeked.request())
+        {
             request.replace_body(changed);
         }
         let mut call = peeked.request().clone().at(request.path());

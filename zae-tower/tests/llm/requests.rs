@@ -19,7 +19,7 @@ use zae_tower::{
     resource,
 };
 
-use zae_testkit::{left_of, limiter, rpm, tpm};
+use zae_testkit::{left_of, limiter, recorded::encoded, rpm, tpm};
 
 const CAPACITY: i64 = 100_000;
 
@@ -106,6 +106,62 @@ async fn a_body_beyond_the_limit_is_refused_and_costs_nothing() {
     let (status, _) =
         send(&limiter, accounting(), Request::new(chunked(&["{"], Some(std::io::Error::other("gone"))))).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "it broke off");
+    assert_eq!(left_of(&limiter, "anonymous", "default", "rpm").await, 100);
+}
+
+fn coded(coding: &'static str, body: Vec<u8>) -> Request<axum::body::Body> {
+    let request = Request::post("/v1/chat/completions").header("content-encoding", coding);
+    request.body(axum::body::Body::from(body)).unwrap()
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_estimated_by_its_text_and_handed_on_as_it_came() {
+    let text = format!(r#"{{"model":"gpt-5","stream":true,"max_tokens":500,"prompt":"{}"}}"#, "word ".repeat(4_000));
+    let limiter = new_limiter().await;
+    send(&limiter, accounting(), Request::new(axum::body::Body::from(text.clone()))).await;
+    let plain = CAPACITY - left_of(&limiter, "anonymous", "gpt-5", "tpm").await;
+    assert!(plain > 4_500, "{plain}");
+    for (coding, header) in [
+        ("gzip", "gzip"),
+        ("gzip", "X-Gzip"),
+        ("deflate", "deflate"),
+        ("bare deflate", "deflate"),
+        ("br", "br"),
+        ("zstd", "zstd"),
+        ("gzip, br", "gzip, br"),
+    ] {
+        let limiter = new_limiter().await;
+        let body = encoded(coding, text.as_bytes());
+        let asking = accounting().include_usage();
+        let (status, seen) = send(&limiter, asking, coded(header, body.clone())).await;
+        assert_eq!(status, StatusCode::OK, "{coding}");
+        assert_eq!((&seen[0].1[..], &seen[0].0["content-encoding"]), (&body[..], &header.parse().unwrap()));
+        let taken = CAPACITY - left_of(&limiter, "anonymous", "gpt-5", "tpm").await;
+        assert_eq!(taken, plain, "{coding}: the model and the text were seen");
+    }
+}
+
+#[tokio::test]
+async fn what_a_coding_hides_is_refused() {
+    let limiter = new_limiter().await;
+    let text = br#"{"model":"gpt-5","prompt":"x"}"#;
+    let bomb = encoded("gzip", &encoded("gzip", &vec![b' '; 50_000_000]));
+    assert!(bomb.len() < 1_000, "{}", bomb.len());
+    let twice = [encoded("zstd", b" "), encoded("zstd", text)].concat();
+    for (coding, body, expected) in [
+        ("compress", text.to_vec(), StatusCode::BAD_REQUEST),
+        ("gzip", b"\x1f\x8b and no more".to_vec(), StatusCode::BAD_REQUEST),
+        ("br", text.to_vec(), StatusCode::BAD_REQUEST),
+        ("gzip, gzip, gzip, gzip", encoded("gzip", text), StatusCode::BAD_REQUEST),
+        ("gzip, gzip", bomb, StatusCode::PAYLOAD_TOO_LARGE),
+        ("gzip", encoded("gzip", br#"{"model":"gpt-5","model":"gpt-4"}"#), StatusCode::BAD_REQUEST),
+        ("zstd", twice, StatusCode::OK),
+        ("identity", text.to_vec(), StatusCode::OK),
+    ] {
+        let (status, _) = send(&limiter, accounting().body_limit(1_000_000), coded(coding, body)).await;
+        assert_eq!(status, expected, "{coding}");
+    }
+    assert_eq!(left_of(&limiter, "anonymous", "gpt-5", "rpm").await, 98);
     assert_eq!(left_of(&limiter, "anonymous", "default", "rpm").await, 100);
 }
 

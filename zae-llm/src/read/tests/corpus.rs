@@ -10,7 +10,7 @@ use crate::{
 #[test]
 fn every_recorded_response_is_read_however_it_travels() {
     let all = Recorded::all();
-    assert!(all.len() >= 280, "a file was lost: {}", all.len());
+    assert!(all.len() >= 400, "a file was lost: {}", all.len());
     let mut wrong = Vec::new();
     for recorded in all.iter().flat_map(Recorded::variations) {
         let body = &*recorded.body;
