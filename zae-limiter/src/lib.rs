@@ -140,6 +140,7 @@ pub use model::{
     availability::Availability,
     cost::{Cost, REQUEST_LIMIT_NAMES},
     defaults::SystemDefaults,
+    document::SharedDocument,
     entity::{Entity, NewEntity},
     limit::{Limit, Limits, MAX_LIMITS, MAX_PERIOD, MAX_SESSION, MAX_TOKENS},
     name::{EntityId, IntoName, LimitName, LimitScope, NamespaceId, NamespaceName, Principal, ResourceName, StackName},

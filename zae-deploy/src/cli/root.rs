@@ -95,7 +95,7 @@ impl Command {
             Self::Resource(group) => group.run(cx).await,
             Self::Entity(group) => group.run(cx).await,
             Self::Limits(group) => group.run(cx).await,
-            Self::Prices(group) => group.run(cx),
+            Self::Prices(group) => group.run(cx).await,
             Self::Bucket(group) => group.run(cx).await,
             Self::Explain(explain) => explain.run(cx).await,
             Self::Doctor(doctor) => doctor.run(cx).await,

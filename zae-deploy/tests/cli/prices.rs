@@ -3,9 +3,12 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use zae_llm::{Usage, prices::PriceBook};
+use zae_llm::{
+    Usage,
+    prices::{PriceBook, Prices},
+};
 
-use crate::stage::{Ran, binary, run};
+use crate::stage::{Ran, Stage, binary, run};
 
 struct Folder(tempfile::TempDir);
 
@@ -106,4 +109,35 @@ fn what_is_no_price_changes_nothing() {
     folder.write("bad.json", "{}");
     let ran = folder.run(&["import", "--from", "litellm", "bad.json"]);
     assert!(ran.code == 1 && ran.stderr.contains("is it of another format?"), "{ran:?}");
+}
+
+#[test]
+fn the_table_has_a_book_that_all_programs_read() {
+    let (stage, folder) = (Stage::deployed(), Folder::new());
+    let none = stage.run(&["prices", "list", "--in-table"]);
+    assert!(none.code == 1 && none.stderr.contains("prices import --from bundled --in-table"), "{none:?}");
+    let set = |price: &str| {
+        let price = ["--price", price, "--source", "our contract", "--in-table"];
+        stage.ok(&[&["prices", "set", "gpt-5*"], &price[..]].concat())
+    };
+    assert_eq!(set("input=1.25"), "gpt-5*\n  (none) → input 1.25\n");
+    let repository = stage.repository("default");
+    let prices = stage.runtime.block_on(Prices::from_table(&repository)).unwrap();
+    assert_eq!(cost(&prices.book(), "gpt-5-mini"), Some(1_250));
+    assert_eq!(set("input=2.5"), "gpt-5*\n  input 1.25 → input 2.5\n");
+    let prices = stage.runtime.block_on(Prices::from_table(&repository)).unwrap();
+    assert_eq!(cost(&prices.book(), "gpt-5-mini"), Some(2_500));
+    assert_eq!(stage.json(&["prices", "list", "gpt", "--in-table"])["prices"][0]["prices"], json!([["input", 2.5]]));
+
+    // Each namespace has a book of its own; a file takes it over, and is compared with it.
+    stage.ok(&["namespace", "register", "tenant-a"]);
+    let theirs = stage.run(&["prices", "list", "--in-table", "--namespace", "tenant-a"]);
+    assert!(theirs.code == 1 && theirs.stderr.contains("Namespace 'tenant-a' has no price book"), "{theirs:?}");
+    let file = folder.0.path().join("prices.json");
+    let file = file.to_str().unwrap();
+    stage.ok(&["prices", "import", "--from", "table", "--file", file]);
+    assert_eq!(folder.book("prices.json"), *prices.book());
+    assert_eq!(stage.ok(&["prices", "diff", file, "--in-table"]), "No differences\n");
+    stage.ok(&["prices", "import", "--from", "book", file, "--in-table", "--namespace", "tenant-a"]);
+    assert_eq!(stage.ok(&["prices", "diff", file, "--in-table", "--namespace", "tenant-a"]), "No differences\n");
 }

@@ -2,7 +2,7 @@
 
 use crate::stage::Stage;
 
-const READ_ONLY: [&[&str]; 28] = [
+const READ_ONLY: [&[&str]; 30] = [
     &["status", "--name", "limiter"],
     &["list"],
     &["version"],
@@ -31,6 +31,8 @@ const READ_ONLY: [&[&str]; 28] = [
     &["audit", "list", "--for-system"],
     &["usage", "list", "-e", "user-1"],
     &["usage", "summary", "-r", "gpt-4"],
+    &["prices", "list", "--in-table"],
+    &["prices", "import", "--from", "table"],
 ];
 
 #[test]

@@ -27,6 +27,7 @@ pub(crate) mod bucket;
 pub(crate) mod capacity;
 pub(crate) mod cost;
 pub(crate) mod defaults;
+pub(crate) mod document;
 pub(crate) mod entity;
 pub(crate) mod explain;
 pub(crate) mod fanout;

@@ -1,8 +1,8 @@
 //! The table's contents: [`Repository`].
 //!
 //! A [`Repository`] is one namespace of one table, with the caches that belong to it. It holds everything but buckets'
-//! tokens: entities and their parents, limits at four levels, namespaces, the audit trail, usage, pauses and the
-//! provisioner's state. Each concern is a module with an `impl Repository` block of its own.
+//! tokens: entities and their parents, limits at four levels, namespaces, the audit trail, usage, pauses, documents and
+//! the provisioner's state. Each concern is a module with an `impl Repository` block of its own.
 //!
 //! - Changes are written with their audit event, under the principal of the handle ([`Repository::acting_as`]).
 //! - A change of an entity's limits also reaches the buckets that it concerns, so that it holds with the next acquire.
@@ -41,6 +41,7 @@ mod configs;
 mod configured;
 mod connect;
 mod defaults;
+mod documents;
 mod entities;
 mod fanout;
 mod fold;

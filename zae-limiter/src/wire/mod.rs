@@ -14,6 +14,7 @@
 //! | audit event | `{ns}/AUDIT#{target}` | `#AUDIT#{ulid}` | [`audit`] |
 //! | provisioner's state | `{ns}/SYSTEM#` | `#PROVISIONER` | [`provisioner`] |
 //! | fan-out that is owed | `{ns}/SYSTEM#` | `#PROVISIONER#PENDING#{kind}#{level}#{target}` | [`pending`] |
+//! | document that processes share | `{ns}/SYSTEM#` | `#Z_DOCUMENT#{name}` | [`document`] |
 //! | pause of a provider | `{ns}/BUCKET#z_pause#{scope}#0` | `#Z_PAUSE` | [`pause`] |
 //! | namespace, by name and by id | `_/SYSTEM#` | `#NAMESPACE#{name}`, `#NSID#{id}` | [`namespace`] |
 //! | version record | `_/SYSTEM#` | `#VERSION` | [`version`] |
@@ -35,6 +36,7 @@
 pub(crate) mod audit;
 pub(crate) mod bucket;
 pub(crate) mod config;
+pub(crate) mod document;
 pub(crate) mod expression;
 pub(crate) mod fold;
 pub(crate) mod keys;

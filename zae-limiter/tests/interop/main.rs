@@ -12,6 +12,7 @@ mod buckets;
 mod bypass;
 mod compare;
 mod configuration;
+mod documents;
 mod newer;
 mod operations;
 mod ours;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod config;
+mod documents;
 mod edges;
 mod embedded_file;
 mod entities;

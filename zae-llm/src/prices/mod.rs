@@ -23,6 +23,7 @@
 //! | its own format, JSON | [`PriceBook::from_json`]; `zae-deploy prices` takes YAML, too |
 //! | LiteLLM's map, `model_prices_and_context_window.json` | [`PriceBook::from_litellm`] |
 //! | `api.json` of models.dev | [`PriceBook::from_models_dev`] |
+//! | the table, shared by all processes | [`StoredBook`]; `zae-deploy prices --in-table` |
 //! | this crate | [`PriceBook::bundled`]: a few models, each with its date and source |
 
 mod book;
@@ -30,6 +31,7 @@ mod format;
 mod import;
 mod live;
 mod money;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -38,4 +40,5 @@ pub use self::{
     book::{Price, PriceBook, PriceKind},
     format::BookError,
     live::{Prices, UnknownModel, UnpricedModel},
+    stored::{StoredBook, StoredBookError},
 };

@@ -13,27 +13,30 @@ use jiff::Timestamp;
 use zae_llm::prices::{BookError, Price, PriceBook, PriceKind};
 
 use self::{
-    book::{cannot, parse, read},
+    book::{BookPlace, cannot, parse},
     rows::{ListedPrices, PriceRow, changes},
 };
-use super::{CliError, Context};
+use super::{CliError, Context, args::NamespaceArgs};
 
-/// The price book: a file of JSON or YAML that programs charge money by.
+/// The price book that programs charge money by: a file, or in the table.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-Programs read the file with `Prices::from_file` and can reload it, so changes need no restart.
+Programs read a file with `Prices::from_file`, and the table with
+`Prices::from_table`. They can read either again, so changes need no restart.
 
 Examples:
   zae-deploy prices import --from litellm model_prices_and_context_window.json
   zae-deploy prices set gpt-5 --price input=1.25 --price output=10 --source us
-  zae-deploy prices list gpt-5")]
+  zae-deploy prices import --from book prices.json --in-table
+  zae-deploy prices list gpt-5 --in-table --namespace tenant-alpha")]
 pub(crate) enum Group {
     /// Take prices from LiteLLM's map, from models.dev, or from another book
     #[command(after_help = "\
 Examples:
   zae-deploy prices import --from litellm model_prices_and_context_window.json
   zae-deploy prices import --from models-dev api.json --provider openai
-  zae-deploy prices import --from bundled")]
+  zae-deploy prices import --from bundled --in-table
+  zae-deploy prices import --from table --file prices.json")]
     Import(Import),
     /// Show the prices of a book
     #[command(after_help = "\
@@ -49,7 +52,8 @@ Examples:
     /// Show the differences to another book
     #[command(after_help = "\
 Examples:
-  zae-deploy prices diff new.json --file prices.json --detailed-exitcode")]
+  zae-deploy prices diff new.json --file prices.json --detailed-exitcode
+  zae-deploy prices diff prices.json --in-table")]
     Diff {
         /// The other book
         other: PathBuf,
@@ -72,6 +76,31 @@ pub(crate) struct BookArgs {
     /// The price book
     #[arg(short = 'f', long, value_name = "FILE", default_value = "prices.json", env = "ZAE_PRICES")]
     file: PathBuf,
+    /// The price book of the namespace in the table, instead of a file
+    #[arg(long)]
+    in_table: bool,
+    #[command(flatten)]
+    namespace: NamespaceArgs,
+}
+
+impl BookArgs {
+    /// Returns the book to read.
+    async fn to_read(&self, cx: &Context) -> Result<BookPlace, CliError> {
+        if self.in_table { Ok(BookPlace::Table(cx.repository(&self.namespace).await?)) } else { Ok(self.to_file()) }
+    }
+
+    /// Returns the book to change.
+    async fn to_write(&self, cx: &Context) -> Result<BookPlace, CliError> {
+        if self.in_table {
+            Ok(BookPlace::Table(cx.repository_to_write(&self.namespace).await?))
+        } else {
+            Ok(self.to_file())
+        }
+    }
+
+    fn to_file(&self) -> BookPlace {
+        BookPlace::File(self.file.clone())
+    }
 }
 
 /// The origin of an import.
@@ -83,13 +112,15 @@ enum Origin {
     ModelsDev,
     /// Another price book
     Book,
+    /// The price book of the namespace in the table
+    Table,
     /// The few prices bundled with this program
     Bundled,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Import {
-    /// The file with the prices; not needed for the bundled ones
+    /// The file with the prices; not needed for the bundled ones and the table's
     path: Option<PathBuf>,
     /// The format of that file
     #[arg(long = "from", value_name = "FORMAT")]
@@ -122,34 +153,35 @@ pub(crate) struct SetPrices {
 }
 
 impl Group {
-    pub(crate) fn run(self, cx: &Context) -> Result<(), CliError> {
+    pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
         match self {
-            Self::Import(import) => import.run(cx),
+            Self::Import(import) => import.run(cx).await,
             Self::List { model, file } => {
-                let book = read(&file.file)?;
+                let book = file.to_read(cx).await?.read().await?;
                 let begins = |row: &&Price| model.as_ref().is_none_or(|model| row.model.starts_with(model));
                 cx.output()
                     .show(&ListedPrices { prices: book.rows().iter().filter(begins).map(PriceRow::of).collect() })
             }
             Self::Diff { other, file, detailed_exitcode } => {
-                let told = changes(&read(&file.file)?, &read(&other)?);
+                let told = changes(&file.to_read(cx).await?.read().await?, &BookPlace::File(other).read().await?);
                 let differ = !told.changes.is_empty();
                 cx.output().show(&told)?;
                 if differ && detailed_exitcode { Err(CliError::Differences) } else { Ok(()) }
             }
-            Self::Set(set) => set.run(cx),
+            Self::Set(set) => set.run(cx).await,
         }
     }
 }
 
 impl Import {
-    fn run(self, cx: &Context) -> Result<(), CliError> {
+    async fn run(self, cx: &Context) -> Result<(), CliError> {
         let imported = match (self.origin, &self.path) {
             (Origin::Bundled, _) => PriceBook::bundled(),
+            (Origin::Table, _) => BookPlace::Table(cx.repository(&self.file.namespace).await?).read().await?,
             (_, None) => return Err(CliError::Usage("name the file to take prices from".to_owned())),
             (origin, Some(path)) => self.imported(origin, path)?,
         };
-        cx.output().show(&book::set(&self.file.file, &imported)?)
+        cx.output().show(&self.file.to_write(cx).await?.set(&imported).await?)
     }
 
     /// Reads the file as `origin` writes it; its rows name the file and today as their source.
@@ -160,14 +192,14 @@ impl Import {
         let book = match origin {
             Origin::Litellm => PriceBook::from_litellm(&text, &source),
             Origin::ModelsDev => PriceBook::from_models_dev(&text, &providers, &source),
-            Origin::Book | Origin::Bundled => return parse(path, &text),
+            Origin::Book | Origin::Table | Origin::Bundled => return parse(path, &text),
         };
         book.map_err(|error| cannot("read", path, error))
     }
 }
 
 impl SetPrices {
-    fn run(self, cx: &Context) -> Result<(), CliError> {
+    async fn run(self, cx: &Context) -> Result<(), CliError> {
         // Uses the parser of files, so that a price means the same in both.
         let mut prices = [serde_json::Map::new(), serde_json::Map::new()];
         for price in &self.prices {
@@ -187,6 +219,6 @@ impl SetPrices {
             BookError::Row { problem, .. } => CliError::Invalid(problem),
             error => CliError::Invalid(error.to_string()),
         })?;
-        cx.output().show(&book::set(&self.file.file, &set)?)
+        cx.output().show(&self.file.to_write(cx).await?.set(&set).await?)
     }
 }
