@@ -9,7 +9,7 @@ use bytes::Bytes;
 pub use self::call::{Bill, Meter, Quote};
 pub use crate::estimate::DEFAULT_OUTPUT;
 use crate::{
-    ApiFormat, LlmRequest, Tariff, Usage,
+    ApiFormat, CallLabels, LlmRequest, Tariff, Usage,
     estimate::{self, Estimator},
     include_usage,
     notices::Notices,
@@ -73,6 +73,18 @@ pub struct Accounting {
     admission: Admission,
     /// A caller's function that is told of each call.
     on_settled: Option<OnSettled>,
+    /// Selects whether clients are told what their calls cost.
+    cost_told: CostTold,
+}
+
+/// The trailer in which a response carries its cost, in micro-dollars; see [`Accounting::tell_cost`].
+pub const COST_FIELD: &str = "x-cost-microdollars";
+
+/// Selects whether clients are told what their calls cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CostTold {
+    Never,
+    InTrailer,
 }
 
 /// A function that is told of each settled call.
@@ -123,6 +135,7 @@ impl Accounting {
             notices: Arc::default(),
             admission: Admission::default(),
             on_settled: None,
+            cost_told: CostTold::Never,
         }
     }
 
@@ -180,6 +193,22 @@ impl Accounting {
     /// ```
     pub fn on_settled(mut self, tell: impl Fn(&Bill<'_>) + Send + Sync + 'static) -> Self {
         self.on_settled = Some(Arc::new(tell));
+        self
+    }
+
+    /// Tells clients the cost of their calls in money: incoming layers add it to the response, in micro-dollars, as the
+    /// trailer [`COST_FIELD`]. It is known only when the response has ended, so that no header can have it.
+    ///
+    /// Nothing is added where the tariff has no prices, and to responses with a `Content-Length`, which over HTTP/1.1
+    /// have no trailers.
+    ///
+    /// ```
+    /// use zae_llm::{Accounting, Tariff, prices::{PriceBook, Prices}};
+    /// let accounting = Accounting::new(Tariff::priced(&Prices::new(PriceBook::bundled()))).tell_cost();
+    /// assert!(accounting.meter().tells_cost());
+    /// ```
+    pub fn tell_cost(mut self) -> Self {
+        self.cost_told = CostTold::InTrailer;
         self
     }
 
@@ -251,7 +280,7 @@ impl Accounting {
     /// A meter for one call that is charged by `tariff`: that of its [model](Tariff::for_model), or of its
     /// [quote](Quote::tariff).
     pub fn meter_by(&self, tariff: Tariff) -> Meter {
-        Meter { accounting: self.clone(), tariff, model: None, reader: None }
+        Meter { accounting: self.clone(), tariff, labels: CallLabels::default(), reader: None }
     }
 }
 

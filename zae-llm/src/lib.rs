@@ -58,6 +58,15 @@
 //! |---|---|---|---|
 //! | `zae_llm_readings_total` | counter | `reading` = `final`, `so_far`, `unseen`; `reason` = `none`, `error_status`, `compressed`, `unknown_format`, `broke_off`, `absent`, `malformed`, `error_event`, `refused`, `absurd` | responses |
 //! | `zae_llm_tokens_total` | counter | `kind` = `input_uncached`, `cache_read`, `cache_write`, `output` | tokens that providers reported |
+//! | `gen_ai.client.inference.usage.input_tokens`, `.output_tokens`, `.cache_read.input_tokens`, `.cache_write.input_tokens`, `.reasoning.output_tokens` | counters | `gen_ai.operation.name`, `gen_ai.provider.name`, `gen_ai.request.model`, `gen_ai.token.modality` | the same tokens by [OpenTelemetry's conventions][otel] |
+//! | `zae_llm_microdollars_total` | counter | `gen_ai.provider.name`, `gen_ai.request.model` | the cost of what was reported, where the tariff has prices |
+//!
+//! OpenTelemetry's conventions for models are in development: the names of these counters and labels follow them, and
+//! change with them. The first hundred models that answered with usage are labels, later ones `_OTHER`; so are
+//! providers that the conventions do not name. Calls without usage are not counted with a zero there, as
+//! `zae_llm_readings_total` counts them.
+//!
+//! [otel]: https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-ai/gen-ai-token-metrics.md
 //!
 //! | event | level | fields | when |
 //! |---|---|---|---|
@@ -89,16 +98,18 @@ mod providers;
 mod read;
 mod request;
 mod tariff;
+mod telemetry;
 mod tier;
 mod usage;
 mod weights;
 
-pub use accounting::{Accounting, Admission, Bill, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, Meter, Quote};
+pub use accounting::{Accounting, Admission, Bill, COST_FIELD, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, Meter, Quote};
 pub use end::End;
 pub use providers::ApiFormat;
 pub use read::{ContentDecoder, Reading, Undecodable, Unseen, UsageReader};
 pub use request::{LlmRequest, form_field, include_usage};
 pub use tariff::{MICRODOLLARS, SettleFrom, Tariff, TariffBuilder, TariffError};
+pub use telemetry::CallLabels;
 pub use tier::{Region, ServiceTier};
 pub use usage::Usage;
 pub use weights::Weights;

@@ -7,7 +7,7 @@ use std::{
 
 use zae_limiter::ResourceName;
 
-use crate::{Reading, Unseen, Usage};
+use crate::{ApiFormat, CallLabels, Reading, Unseen, Usage, telemetry::ModelLabels};
 
 /// Bounds the number of logged pairs of cause and resource; resources may be the client's choice.
 const MAX_TOLD: usize = 64;
@@ -17,11 +17,24 @@ const MAX_TOLD: usize = 64;
 pub(crate) struct Notices {
     /// Pairs that were logged as warnings.
     told: Mutex<HashSet<(Unseen, ResourceName)>>,
+    /// Models that are labels of metrics.
+    models: ModelLabels,
+}
+
+/// A reading, and what else metrics tell of its call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Noticed<'a> {
+    pub(crate) reading: &'a Reading,
+    /// The format of its usage.
+    pub(crate) format: Option<ApiFormat>,
+    pub(crate) call: &'a CallLabels,
+    pub(crate) micro_dollars: Option<u64>,
 }
 
 impl Notices {
     /// Counts the reading of a response and its tokens, and logs a response without usage.
-    pub(crate) fn read(&self, reading: &Reading, resource: &ResourceName) {
+    pub(crate) fn read(&self, noticed: Noticed<'_>, resource: &ResourceName) {
+        let Noticed { reading, format, call, micro_dollars } = noticed;
         let (kind, reason) = match reading {
             Reading::Final(_) => ("final", "none"),
             Reading::SoFar(_) => ("so_far", "none"),
@@ -30,6 +43,7 @@ impl Notices {
         metrics::counter!("zae_llm_readings_total", "reading" => kind, "reason" => reason).increment(1);
         if let Some(usage) = reading.usage() {
             tokens(usage);
+            self.models.count(call, format, usage, micro_dollars);
             tracing::trace!(%resource, reading = kind, ?usage, "usage read");
         }
         if let Reading::Unseen(reason) = reading {

@@ -179,6 +179,16 @@ impl Tariff {
         Some(self.money.as_ref()?.call.as_ref()?.micro_dollars(usage))
     }
 
+    /// Returns true if it charges money, for models that have prices.
+    pub(crate) fn has_prices(&self) -> bool {
+        self.money.is_some()
+    }
+
+    /// Returns the limit that is charged in micro-dollars, if the model has prices.
+    pub(crate) fn money(&self) -> Option<&LimitName> {
+        self.money.as_ref().filter(|money| money.call.is_some()).map(|money| &money.limit)
+    }
+
     /// Creates a tariff without prices.
     fn plain(requests: Vec<LimitName>, charges: Vec<Charge>) -> Self {
         Self { requests, charges, money: None, models: Vec::new() }

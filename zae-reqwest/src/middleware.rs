@@ -61,7 +61,7 @@ impl OutgoingLimit {
             .accounting
             .as_ref()
             .zip(subject.tariff)
-            .map(|(accounting, tariff)| accounting.meter_by(tariff).of_model(subject.model.as_deref()));
+            .map(|(accounting, tariff)| accounting.meter_by(tariff).labelled(subject.labels));
         let key = (subject.entity, subject.resource);
         let returns = Returns::new(self.lines.clone(), key, lease.clone());
         Ok(Sent {

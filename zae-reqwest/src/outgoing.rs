@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use zae_tower::{
     AcquireSettings, Cost, EntityId, RateLimiter, ResourceName,
     extract::{Extract, ExtractError, Extractor},
-    llm::{Accounting, Tariff, Usage, prices::UnpricedModel},
+    llm::{Accounting, CallLabels, Tariff, Usage, prices::UnpricedModel},
     settle::{SettleRule, Standard},
 };
 
@@ -255,7 +255,7 @@ pub(crate) struct Subject {
     pub(crate) max_wait: Duration,
     /// The tariff of the call, with the prices of its model.
     pub(crate) tariff: Option<Tariff>,
-    pub(crate) model: Option<String>,
+    pub(crate) labels: CallLabels,
 }
 
 impl OutgoingLimit {
@@ -302,8 +302,8 @@ impl OutgoingLimit {
             call.replace_body(body);
         }
         let max_wait = call.extensions().get::<MaxWait>().map_or(self.max_wait, |wait| wait.0);
-        let model = tariff.as_ref().and_then(|_| call.llm().model().map(str::to_owned));
-        Ok(Subject { entity, resource, cost, scope, max_wait, tariff, model })
+        let labels = tariff.as_ref().map(|_| CallLabels::of(call.llm()).at_host(call.host())).unwrap_or_default();
+        Ok(Subject { entity, resource, cost, scope, max_wait, tariff, labels })
     }
 }
 

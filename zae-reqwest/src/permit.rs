@@ -4,7 +4,7 @@ use std::{ops::Deref, time::Duration};
 
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
-use zae_tower::{Cost, EntityId, IntoName, Lease, ResourceName, ValidationError};
+use zae_tower::{Cost, EntityId, IntoName, Lease, ResourceName, ValidationError, llm::CallLabels};
 
 use crate::{
     error::CallError,
@@ -79,7 +79,15 @@ impl OutgoingLimit {
         let entity = entity.into_name().map_err(invalid)?;
         let resource = resource.into_name().map_err(invalid)?;
         let max_wait = self.max_wait;
-        let subject = Subject { entity, scope: resource.clone(), resource, cost, max_wait, tariff: None, model: None };
+        let subject = Subject {
+            entity,
+            scope: resource.clone(),
+            resource,
+            cost,
+            max_wait,
+            tariff: None,
+            labels: CallLabels::default(),
+        };
         let admitted = self.admit(&subject).await?;
         Ok(Permit { lease: admitted.lease, waited: admitted.waited })
     }

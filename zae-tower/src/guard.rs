@@ -128,21 +128,33 @@ impl SettleGuard {
         }
     }
 
+    /// Returns true if the end of the body is to tell what the call costs.
+    pub(crate) fn tells_cost(&self) -> bool {
+        self.open.as_ref().and_then(|open| open.meter.as_ref()).is_some_and(|meter| meter.tells_cost())
+    }
+
     /// Records that the request has ended; only the first call counts. The settlement is queued, never awaited.
     pub fn finish(&mut self, end: End) {
+        self.finish_priced(end);
+    }
+
+    /// As [`finish`](Self::finish). Returns the cost of the call in micro-dollars, if it is known and kept.
+    pub(crate) fn finish_priced(&mut self, end: End) -> Option<u64> {
         // The request counts as open until the settlement is queued.
-        let Some(open) = self.open.take() else { return };
+        let open = self.open.take()?;
         let Open { lease, rule, report, planned, open: _until_here, meter, use_of_tokens } = open;
         if lease.is_settled() {
-            return report(end, Settled::Already);
+            report(end, Settled::Already);
+            return None;
         }
+        let mut cost = None;
         // Without a response there is no usage to read.
         if use_of_tokens == TokenUse::None {
             return_tokens(&lease);
         } else if let Some(meter) = meter
             && end != End::ServiceFailed
         {
-            meter.settle(&lease, end);
+            cost = meter.settle_priced(&lease, end).1;
         }
         let verdict = rule.on_end(end, planned, &lease);
         // Queued by the call; the result is not awaited here.
@@ -151,6 +163,7 @@ impl SettleGuard {
             Verdict::Refund => lease.roll_back(),
         });
         report(end, if verdict == Verdict::Refund { Settled::Refunded } else { Settled::Kept });
+        cost.filter(|_| verdict == Verdict::Keep)
     }
 
     /// Records that the provider did not run the call, which therefore used no tokens. The rule decides about the rest

@@ -1,13 +1,17 @@
 //! The result of passing a request to the limiter, and its effect on the response: [`Passage`], [`Through`].
 
 use bytes::Bytes;
-use http::Response;
+use http::{
+    HeaderValue, Response,
+    header::{CONTENT_LENGTH, TRAILER},
+};
 use zae_limiter::LeaseOrigin;
 
 use crate::{
     decision::Decision,
     guard::SettleGuard,
     headers::HeaderDialect,
+    llm::COST_FIELD,
     settle::{End, ResponseHead},
 };
 
@@ -64,6 +68,10 @@ impl Through {
         match kind {
             PassageKind::Admitted(mut guard) => {
                 guard.plan(&ResponseHead::from(&*response));
+                if guard.tells_cost() && !response.headers().contains_key(CONTENT_LENGTH) {
+                    // Without it, HTTP/1.1 sends no trailers.
+                    response.headers_mut().append(TRAILER, HeaderValue::from_static(COST_FIELD));
+                }
                 if let Some(lease) = guard.lease() {
                     dialect.write_granted(response.headers_mut(), lease);
                     if announcing == Announcing::All || lease.origin() != LeaseOrigin::Stored {

@@ -17,8 +17,8 @@ use crate::{
 };
 
 impl Repository {
-    /// Returns the document `name`; `None` if there is none. Makes one strongly consistent read, which costs a read unit
-    /// for each 4 KiB; not cached.
+    /// Returns the document `name`; `None` if there is none. Makes one strongly consistent read, which costs a read
+    /// unit for each 4 KiB; not cached.
     ///
     /// Cancel safe: it only reads.
     ///

@@ -6,10 +6,13 @@ use serde_json::Value;
 
 use super::{is_ours, packages, rooms};
 
+/// The beginning of metrics by OpenTelemetry's conventions, with underscores as Prometheus has them.
+const GEN_AI: &str = "gen_ai_client_";
+
 /// Returns the names of our metrics in a text, without the suffixes that Prometheus adds to histograms.
 fn metrics(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let ours = words.filter(|word| word.starts_with("zae_"));
+    let ours = words.filter(|word| word.starts_with("zae_") || word.starts_with(GEN_AI));
     ours.map(|word| ["_bucket", "_sum", "_count"].iter().fold(word, |word, end| word.trim_end_matches(end)).to_owned())
         .collect()
 }
@@ -24,9 +27,13 @@ fn emitted() -> BTreeSet<String> {
         for file in files {
             let text = fs::read_to_string(&file).expect("source");
             let literals = text.split('"').skip(1).step_by(2).filter(|literal| !literal.contains(char::is_whitespace));
-            names.extend(literals.flat_map(metrics).filter(|name| {
+            let literals = literals.map(|literal| match literal.starts_with("gen_ai.") {
+                true => literal.replace('.', "_"),
+                false => literal.to_owned(),
+            });
+            names.extend(literals.flat_map(|literal| metrics(&literal)).filter(|name| {
                 let kinds = ["_total", "_seconds", "zae_round_trips", "zae_batch_size"];
-                kinds.iter().any(|kind| name.ends_with(kind))
+                name.starts_with(GEN_AI) || kinds.iter().any(|kind| name.ends_with(kind))
             }));
         }
     }

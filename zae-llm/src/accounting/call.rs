@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use http::{HeaderMap, StatusCode};
 use zae_limiter::{Cost, EntityId, Lease, LimitName, ResourceName};
 
-use super::{Accounting, Admission};
-use crate::{End, LlmRequest, Reading, Tariff, Unseen, Usage, UsageReader};
+use super::{Accounting, Admission, CostTold};
+use crate::{CallLabels, End, LlmRequest, Reading, Tariff, Unseen, Usage, UsageReader, notices::Noticed};
 
 /// The expected usage and cost of a call.
 ///
@@ -78,8 +78,8 @@ pub struct Meter {
     pub(super) accounting: Accounting,
     /// The tariff, bound to the prices of the model.
     pub(super) tariff: Tariff,
-    /// The requested model, for learning from its response.
-    pub(super) model: Option<String>,
+    /// The requested model, for learning from its response, and what else metrics tell of the call.
+    pub(super) labels: CallLabels,
     /// The reader of the response; `None` before its head has arrived.
     pub(super) reader: Option<UsageReader>,
 }
@@ -89,8 +89,20 @@ impl Meter {
     /// response.
     #[must_use]
     pub fn of_model(mut self, model: Option<&str>) -> Self {
-        self.model = model.map(str::to_owned);
+        self.labels.model = model.map(str::to_owned);
         self
+    }
+
+    /// Adds the labels of the call, which include the model.
+    #[must_use]
+    pub fn labelled(mut self, labels: CallLabels) -> Self {
+        self.labels = labels;
+        self
+    }
+
+    /// Returns true if the client is to be told what the call costs; see [`Accounting::tell_cost`].
+    pub fn tells_cost(&self) -> bool {
+        self.accounting.cost_told == CostTold::InTrailer && self.tariff.has_prices()
     }
 
     /// Processes the head of the response.
@@ -111,22 +123,31 @@ impl Meter {
     /// Final usage replaces the estimate, in both directions. Usage of a broken response only raises it, and without
     /// any usage it stands: disconnecting early does not make a call cheaper.
     pub fn settle(self, lease: &Lease, end: End) -> Reading {
-        let reading = self.reader.map_or(Reading::Unseen(Unseen::BrokeOff), |reader| reader.finish(end));
-        self.accounting.notices.read(&reading, lease.resource());
+        self.settle_priced(lease, end).0
+    }
+
+    /// As [`settle`](Self::settle). Returns the cost, too, in micro-dollars, if the tariff has prices: what a limit of
+    /// money is charged in the end, or without such a limit that of the usage.
+    pub fn settle_priced(self, lease: &Lease, end: End) -> (Reading, Option<u64>) {
+        let broke_off = (Reading::Unseen(Unseen::BrokeOff), None);
+        let (reading, format) = self.reader.map_or(broke_off, |reader| reader.end(end));
+        let micro_dollars = reading.usage().and_then(|usage| self.tariff.micro_dollars(usage));
+        let noticed = Noticed { reading: &reading, format, call: &self.labels, micro_dollars };
+        self.accounting.notices.read(noticed, lease.resource());
         // Fails only if the lease is already settled, which then takes precedence.
         let _ = match (self.accounting.admission, &reading) {
             (Admission::Bound, Reading::Final(usage)) => self.tariff.adjust_up(lease, usage),
             _ => self.tariff.adjust_by(lease, &reading),
         };
         if let Reading::Final(usage) = &reading {
-            self.accounting.estimator.learn(Some(lease.entity().as_str()), self.model.as_deref(), usage);
+            self.accounting.estimator.learn(Some(lease.entity().as_str()), self.labels.model.as_deref(), usage);
         }
         if let Some(tell) = &self.accounting.on_settled {
-            let micro_dollars = reading.usage().and_then(|usage| self.tariff.micro_dollars(usage));
             let (entity, resource) = (lease.entity(), lease.resource());
             tell(&Bill { entity, resource, reading: &reading, micro_dollars, charged: lease.consumed() });
         }
-        reading
+        let charged = self.tariff.money().and_then(|limit| u64::try_from(*lease.consumed().get(limit)?).ok());
+        (reading, charged.or(micro_dollars))
     }
 }
 

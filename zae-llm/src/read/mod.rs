@@ -287,7 +287,12 @@ impl UsageReader {
     }
 
     /// Returns the reading, given the end of the response.
-    pub fn finish(mut self, end: End) -> Reading {
+    pub fn finish(self, end: End) -> Reading {
+        self.end(end).0
+    }
+
+    /// Returns the reading, given the end of the response, and the format of its usage.
+    pub(crate) fn end(mut self, end: End) -> (Reading, Option<ApiFormat>) {
         if end == End::Complete
             && let Some(mut decoder) = self.decoder.take()
         {
@@ -312,8 +317,9 @@ impl UsageReader {
         } else if let Wire::Events(scan) = &mut self.wire {
             scan.stop(&mut self.tally);
         }
+        let format = self.tally.format();
         let read = self.tally.reading(came);
-        match (read, self.head, self.wire) {
+        let reading = match (read, self.head, self.wire) {
             (Some(Reading::Final(usage)), _, _) => Reading::Final(usage),
             (_, Some(usage), _) if self.tally.has_failed() => Reading::SoFar(usage),
             (_, Some(usage), _) => Reading::Final(usage),
@@ -321,7 +327,8 @@ impl UsageReader {
             (Some(reading), None, _) => reading,
             (None, None, _) if end != End::Complete => Reading::Unseen(Unseen::BrokeOff),
             (None, None, _) => Reading::Unseen(Unseen::Absent),
-        }
+        };
+        (reading, format)
     }
 }
 

@@ -147,6 +147,11 @@ impl UsageTally {
         self.lose(Unseen::Absurd);
     }
 
+    /// Returns the format of the usage so far.
+    pub(super) fn format(&self) -> Option<ApiFormat> {
+        self.seen.map(|seen| seen.format)
+    }
+
     /// Returns true if the provider reported a failure.
     pub(super) fn has_failed(&self) -> bool {
         matches!(self.lost, Some(Unseen::ErrorEvent | Unseen::Refused))

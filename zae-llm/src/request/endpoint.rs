@@ -42,6 +42,18 @@ fn is_of_reader(path: &str) -> bool {
     is_shared && model(path).is_some_and(is_reader)
 }
 
+/// Returns the operation that a path asks for, by OpenTelemetry's names, and `rerank`, for which they have none.
+pub(super) fn operation(path: &str, endpoint: Endpoint) -> &'static str {
+    let is_legacy = path.ends_with("/completions") && !path.ends_with("/chat/completions");
+    match endpoint {
+        Endpoint::Reads if path.contains("rank") || path.contains("score") => "rerank",
+        Endpoint::Reads => "embeddings",
+        _ if path.ends_with("enerateContent") => "generate_content",
+        _ if is_legacy || path.ends_with("/generate") || path.ends_with("/completion") => "text_completion",
+        _ => "chat",
+    }
+}
+
 /// Returns the model in a path: after `/models/`, `/model/`, `/deployments/` or `/ai/run/`, up to a colon with a verb.
 pub(super) fn model(path: &str) -> Option<String> {
     let (_, run) = path.split_once("/ai/run/").map_or((path, None), |(_, model)| (path, Some(model)));
@@ -103,6 +115,21 @@ mod tests {
             ("/v1/files/%2e%2e/chat/completions", Endpoint::Answers),
         ] {
             assert_eq!(Endpoint::of(path), endpoint, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_names_the_operation() {
+        for (path, name) in [
+            ("/v1/chat/completions", "chat"),
+            ("/v1/messages", "chat"),
+            ("/v1/completions", "text_completion"),
+            ("/api/generate", "text_completion"),
+            ("/v1beta/models/gemini-2.5-pro:streamGenerateContent", "generate_content"),
+            ("/v1/embeddings", "embeddings"),
+            ("/v2/rerank", "rerank"),
+        ] {
+            assert_eq!(operation(path, Endpoint::of(path)), name, "{path}");
         }
     }
 

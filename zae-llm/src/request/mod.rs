@@ -52,6 +52,7 @@ pub struct LlmRequest {
     problem: Option<JsonError>,
     key: Option<Arc<str>>,
     endpoint: Endpoint,
+    operation: &'static str,
 }
 
 /// The body, as far as it is looked at again.
@@ -77,9 +78,9 @@ impl From<Bytes> for LlmRequest {
         let mut size = Size::default();
         // It was read to its end before.
         let walked = walk(&body, &mut size);
-        let (key, endpoint) = (None, Endpoint::default());
+        let (key, endpoint, operation) = (None, Endpoint::default(), "");
         let kept = Kept::Json(body);
-        Self { kept, bytes, members, size, problem: problem.or(walked.err()), key, endpoint }
+        Self { kept, bytes, members, size, problem: problem.or(walked.err()), key, endpoint, operation }
     }
 }
 
@@ -105,7 +106,8 @@ impl LlmRequest {
             None if size.media > 0 => Kept::File(body),
             None => Kept::Nothing,
         };
-        Self { kept, bytes, members, size, problem, key: None, endpoint: Endpoint::default() }
+        let (key, endpoint, operation) = (None, Endpoint::default(), "");
+        Self { kept, bytes, members, size, problem, key, endpoint, operation }
     }
 
     /// Reads a request's body: JSON, or a multipart form. Any other is taken for text, and one that is no text for a
@@ -137,7 +139,8 @@ impl LlmRequest {
         let bytes = body.len() as u64;
         let (members, size) = (Members::default(), sketch(body));
         let kept = Kept::Nothing;
-        Self { kept, bytes, members, size, problem: None, key: None, endpoint: Endpoint::default() }
+        let (key, endpoint, operation) = (None, Endpoint::default(), "");
+        Self { kept, bytes, members, size, problem: None, key, endpoint, operation }
     }
 
     /// Adds the path that the request goes to, without the query. It tells calls that answer no tokens (embeddings,
@@ -154,6 +157,7 @@ impl LlmRequest {
     #[must_use]
     pub fn at(mut self, path: &str) -> Self {
         self.endpoint = Endpoint::of(path);
+        self.operation = endpoint::operation(path, self.endpoint);
         if self.members.model.is_none() {
             self.members.model = endpoint::model(path);
         }
@@ -170,6 +174,11 @@ impl LlmRequest {
     /// The key that asks, where it is known.
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
+    }
+
+    /// Returns the operation that the path asks for, by OpenTelemetry's names.
+    pub(crate) fn operation(&self) -> &'static str {
+        self.operation
     }
 
     /// Returns false for calls that answer no tokens, as embeddings do.

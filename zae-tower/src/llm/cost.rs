@@ -3,7 +3,7 @@
 use zae_limiter::{Cost, EntityId};
 use zae_llm::json::{Claim, JsonError};
 
-use super::{Accounting, Tariff, Usage};
+use super::{Accounting, CallLabels, Tariff, Usage};
 use crate::extract::{Extract, ExtractError, Extracted, Extractor, PeekBody, Peeked};
 
 /// The tariff of a request, in its extensions from the estimate on.
@@ -13,7 +13,7 @@ pub(crate) enum CallTariff {
     /// call each time that a client fetches it.
     NoCall,
     /// It calls a model with these prices.
-    Model(Tariff, Option<String>),
+    Model(Tariff, Box<CallLabels>),
 }
 
 /// The entity of the request, in its extensions while the cost is determined.
@@ -71,7 +71,7 @@ impl<R: PeekBody + Send> Extract<R> for LlmCost {
         let tariff = accounting.tariff().for_model(call.model());
         let tariff = tariff.map_err(|unpriced| ExtractError::not_found(unpriced.to_string()))?;
         let cost = tariff.cost(&accounting.estimate(&call));
-        request.extensions_mut().insert(CallTariff::Model(tariff, call.model().map(str::to_owned)));
+        request.extensions_mut().insert(CallTariff::Model(tariff, Box::new(CallLabels::of(&call))));
         Ok(Some(cost))
     }
 }

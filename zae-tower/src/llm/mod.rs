@@ -21,7 +21,7 @@ mod cost;
 pub use cost::LlmCost;
 pub(crate) use cost::{Asker, CallTariff};
 pub use zae_llm::{
-    Accounting, Admission, ApiFormat, Bill, ContentDecoder, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, LlmRequest,
-    MICRODOLLARS, Meter, Quote, Reading, Region, ServiceTier, SettleFrom, Tariff, TariffBuilder, TariffError,
-    Undecodable, Unseen, Usage, UsageReader, Weights, estimate, include_usage, json, limits, prices,
+    Accounting, Admission, ApiFormat, Bill, COST_FIELD, CallLabels, ContentDecoder, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT,
+    LlmRequest, MICRODOLLARS, Meter, Quote, Reading, Region, ServiceTier, SettleFrom, Tariff, TariffBuilder,
+    TariffError, Undecodable, Unseen, Usage, UsageReader, Weights, estimate, include_usage, json, limits, prices,
 };

@@ -14,16 +14,20 @@ use std::{
 };
 
 use bytes::Buf;
-use http::Response;
+use http::{HeaderValue, Response};
 use http_body::{Body, Frame, SizeHint};
 use tower_layer::Layer;
 use tower_service::Service;
 use zae_limiter::RateLimiter;
 
+use crate::llm::COST_FIELD;
+
 /// Stores every settlement before the answer is returned, for functions that are frozen once they have answered. Goes
 /// around the limit.
 ///
-/// An answer then takes one write more where the cost of its request has changed since it was admitted, and none where
+/// The [cost](crate::llm::Accounting::tell_cost) of a call is a header then.
+///
+/// An answer takes one write more where the cost of its request has changed since it was admitted, and none where
 /// it has not. Its body is held in memory until it is complete, so nothing is streamed.
 ///
 /// ```
@@ -95,8 +99,13 @@ where
         Box::pin(async move {
             let answer = match answering.await {
                 Ok(response) => {
-                    let (head, body) = response.into_parts();
-                    Ok(Response::from_parts(head, SettledBody::read(body).await))
+                    let (mut head, body) = response.into_parts();
+                    let body = SettledBody::read(body).await;
+                    // Of a complete body it is known before the head is sent.
+                    if let Some(cost) = body.cost() {
+                        head.headers.insert(COST_FIELD, cost);
+                    }
+                    Ok(Response::from_parts(head, body))
                 }
                 Err(error) => Err(error),
             };
@@ -115,6 +124,11 @@ pub struct SettledBody<D, E> {
 }
 
 impl<D: Buf, E> SettledBody<D, E> {
+    /// Returns the cost in its trailers.
+    fn cost(&self) -> Option<HeaderValue> {
+        self.frames.back()?.trailers_ref()?.get(COST_FIELD).cloned()
+    }
+
     /// Reads `body` to its end, and drops it.
     async fn read<B: Body<Data = D, Error = E>>(body: B) -> Self {
         let mut body = pin!(body);

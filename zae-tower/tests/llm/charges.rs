@@ -296,6 +296,10 @@ fn missing_usage_is_counted_each_time_and_logged_once() {
     assert_eq!(counts["zae_llm_readings_total reading=final reason=none"], 1, "{counts:?}");
     assert_eq!(counts["zae_llm_tokens_total kind=cache_read"], 1_024, "{counts:?}");
     assert_eq!(counts["zae_llm_tokens_total kind=output"], 246, "{counts:?}");
+    let labels = "gen_ai.provider.name=openai gen_ai.operation.name=chat gen_ai.token.modality=unknown";
+    for (kind, tokens) in [("input", 1_117), ("output", 246), ("cache_read.input", 1_024)] {
+        assert_eq!(counts[&format!("gen_ai.client.inference.usage.{kind}_tokens {labels}")], tokens, "{counts:?}");
+    }
     let warned = log.text().lines().filter(|line| line.contains("WARN") && line.contains("told no usage")).count();
     assert_eq!(warned, 1, "{}", log.text());
 }

@@ -3,5 +3,6 @@
 mod bodies;
 mod charges;
 mod corpus;
+mod costs;
 mod models;
 mod requests;
