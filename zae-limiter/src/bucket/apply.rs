@@ -16,6 +16,7 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
         Validity::Renewed { seen, .. } => item.valid_until == seen,
     };
     let facts = write.expect_refill.is_none_or(|rf| rf == item.last_refill)
+        && write.advance.is_none_or(|advance| item.last_refill <= advance.at_most)
         && write.expect_shards == item.shard_count
         && write.set_ttl.flatten().is_none_or(|ttl| item.ttl.is_none_or(|stored| stored <= ttl))
         && write.expect_ttl.is_none_or(|ttl| item.ttl.is_none_or(|stored| stored >= ttl))
@@ -72,6 +73,7 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
         mark.slot.into_iter().for_each(|slot| item.refunds.note(slot.into(), mark.number));
     }
     item.last_refill = write.set_refill.unwrap_or(item.last_refill);
+    item.last_refill += write.advance.map_or(0, |advance| advance.by);
     item.leftovers.retain(|leftover| !write.remove.contains(leftover));
     if let Some(set) = write.bypass.and_then(|stamp| stamp.set) {
         item.bypass = set.map(TimedStamp::Until);

@@ -61,6 +61,7 @@
 //! | [`refund`] | How much of what is given back still fits? |
 //! | [`peaks`] | What is the most that the bucket held since an instant? |
 //! | [`bet`] | Which write takes them from a bucket that many others write, so that no image is ever new? |
+//! | [`advance`] | Which write takes them from a nearly empty bucket, side by side with neighbours? |
 //! | [`opening`] | What does a new bucket, or a further shard, start with? |
 //! | [`split`] | Which writes spread a bucket over twice as many shards? |
 //! | [`lifetime`] | How long must the item be kept so that its loss grants nothing? |
@@ -73,6 +74,9 @@
 //! | [`leftovers`] | Which attributes of newer clients are over, and may be ignored? |
 
 mod accrual;
+pub(crate) mod advance;
+#[cfg(test)]
+mod advance_tests;
 #[cfg(test)]
 pub(crate) mod apply;
 pub(crate) mod bet;

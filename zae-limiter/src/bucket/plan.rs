@@ -134,6 +134,7 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
             .take(MAX_LIMITS)
             .collect(),
         set_refill,
+        advance: None,
         wcu_credit: if moving { wcu_credit(image, goal.now) } else { 0 },
         set_ttl,
         expect_ttl: kept.then(|| needed(full, goal.now)),

@@ -171,6 +171,7 @@ fn halve(
         remove: Vec::new(),
         limits,
         set_refill: (credit == Credit::Now).then_some(now),
+        advance: None,
         wcu_credit: 0,
         // Kept until it is folded: no shard may end before the others.
         set_ttl: image.ttl.map(|_| None),

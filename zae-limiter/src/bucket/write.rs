@@ -13,6 +13,7 @@
 
 use crate::{
     bucket::{
+        advance::Advance,
         bet::Ladder,
         image::{Leftover, StoredParams},
         incarnation::Incarnation,
@@ -97,6 +98,8 @@ pub(crate) struct BucketWrite {
     pub(crate) limits: Vec<LimitWrite>,
     /// The new refill instant.
     pub(crate) set_refill: Option<i64>,
+    /// Moves the refill instant relative to where it is.
+    pub(crate) advance: Option<Advance>,
     /// Added to the reserved limit, in mt.
     pub(crate) wcu_credit: i64,
     /// The new lifetime: `Some(None)` removes it. A longer one that a neighbour has set is a condition lost.

@@ -54,3 +54,15 @@ fn reserves_of_many_processes_take_few_writes_of_a_bucket_that_has_enough() {
     assert!(figures.writes_per_second <= 250.0, "{figures:?}");
     assert!(figures.lost_per_second <= 0.25 * figures.writes_per_second, "{figures:?}");
 }
+
+#[test]
+fn reserves_of_many_processes_share_out_a_bucket_that_has_too_little_in_few_writes() {
+    let fleet = Fleet { processes: 120, rate: 1_600, reserve: true, seconds: 12, overload: Some(2.0), seed: 0 };
+    let (figures, _) = self::figures(fleet);
+    assert_eq!((figures.failed, figures.throttled_per_second), (0, 0.0), "{figures:?}");
+    let granted = figures.granted as f64 / (800.0 * 6.0);
+    // Some is fetched before the half and granted after it.
+    assert!((0.98..=1.03).contains(&granted), "{granted} of what is permitted: {figures:?}");
+    assert!(figures.writes_per_second <= 0.17 * 1_600.0, "{figures:?}");
+    assert!(figures.lost_per_second <= 0.35 * figures.writes_per_second, "{figures:?}");
+}

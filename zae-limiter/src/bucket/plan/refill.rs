@@ -46,6 +46,7 @@ pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite
             .take(MAX_LIMITS)
             .collect(),
         set_refill: Some(now),
+        advance: None,
         wcu_credit,
         set_ttl: None,
         expect_ttl: None,

@@ -25,6 +25,7 @@ use crate::{
             drive,
             hold::Hold,
             lanes::Lanes,
+            memory::Supply,
             refuse,
             target::Target,
         },
@@ -36,6 +37,8 @@ use crate::{
 
 /// Shards that one acquire asks at the most.
 const MOST_ASKED: u32 = 8;
+/// The same while all that were asked a moment ago had too little: its own, and another at random.
+const MOST_ASKED_OF_SCARCE: u32 = 2;
 /// Times that an acquire begins again because shards were split or folded meanwhile.
 const MOST_MOVES: u32 = 4;
 /// Rounds of asks in which an amount is gathered.
@@ -89,16 +92,20 @@ impl Asking<'_> {
     /// throttled for longer than the caller waits is passed over.
     async fn pass(self, known: u32) -> AskOutcome {
         let (mut shards, mut asked, mut turn) = (known, 0, 0);
+        let scarce = self.target.lane().is_exhausted();
+        let most = if scarce { MOST_ASKED_OF_SCARCE } else { MOST_ASKED };
         let (mut best, mut failure): (Option<Refusal>, _) = (None, None);
         let seat = self.seat();
-        while turn < shards && asked < MOST_ASKED {
+        while turn < shards && asked < most {
             let shard = (seat % shards + turn) % shards;
-            turn += 1;
+            let is_own = turn == 0;
+            turn += if scarce && is_own { self.lanes.shared.random.of(1..shards) } else { 1 };
             let target = self.at(shard);
             let (lane, limit_set) = (target.lane(), target.limit_set());
-            let remembered = match turn {
-                1 => refuse::of_shard(lane, limit_set, self.amounts, shards),
-                _ => refuse::of_other_shard(lane, limit_set, self.amounts, shards),
+            let remembered = if is_own {
+                refuse::of_shard(lane, limit_set, self.amounts, shards)
+            } else {
+                refuse::of_other_shard(lane, limit_set, self.amounts, shards)
             };
             if let Some(refusal) = remembered {
                 best = Some(sooner(best, refusal));
@@ -110,13 +117,19 @@ impl Asking<'_> {
                 AskOutcome::Failed(throttled @ Failure::Unavailable(UnavailableReason::Throttled, _)) => {
                     failure = Some(throttled);
                 }
-                other => return other,
+                other => {
+                    self.target.lane().note_shards(Supply::Enough);
+                    return other;
+                }
             }
             // The count from before the first ask may be out of date.
             let seen = target.lane().image().map_or(1, |image| image.shards()).max(self.shards());
             if seen > shards {
                 (shards, turn) = (seen, 0);
             }
+        }
+        if best.as_ref().is_some_and(|best| !best.never) {
+            self.target.lane().note_shards(Supply::Exhausted);
         }
         let failure = failure.unwrap_or(Failure::Unavailable(UnavailableReason::StoreFailed, None));
         best.map_or(AskOutcome::Failed(failure), AskOutcome::Refused)

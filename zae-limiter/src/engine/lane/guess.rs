@@ -26,7 +26,7 @@ const AGES_OF_SEVERAL: usize = 12;
 /// Rates are measured over a day, in ms.
 const DAY_MS: i64 = 86_400_000;
 /// A younger image is worth more than a guess, in ms.
-const YOUNG: i64 = 100;
+pub(super) const YOUNG: i64 = 100;
 /// The part of those who found it full that fill it whatever they saw, since whoever came first may have failed ...
 const LEAST: f64 = 0.25;
 /// ... and of those who found it so twice.

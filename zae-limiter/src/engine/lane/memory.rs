@@ -10,6 +10,7 @@
 //! | peaks | balances of images | with the limits that they were seen under |
 //! | a neighbour wrote | a lost condition, or a read that shows another image | with the next read that shows the same |
 //! | contention | two conditions lost in a row | after a second |
+//! | exhausted shards | an acquire that found too little at all shards it asked | after a second, or when one has enough |
 
 use std::{sync::Arc, time::Duration};
 
@@ -60,7 +61,27 @@ pub(super) enum Contention {
     Somebody,
 }
 
+/// The supply that the last acquire found at the shards of a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Supply {
+    /// One of them had enough.
+    Enough,
+    /// None of those asked had.
+    Exhausted,
+}
+
 impl Lane {
+    /// Notes the supply that an acquire has found at the shards of this bucket.
+    pub(in crate::engine) fn note_shards(&self, supply: Supply) {
+        let until = (supply == Supply::Exhausted).then(|| Instant::now() + RECHECK);
+        lock(&self.state).exhausted_until = until;
+    }
+
+    /// Returns true if all shards that were asked a moment ago had too little.
+    pub(in crate::engine) fn is_exhausted(&self) -> bool {
+        lock(&self.state).exhausted_until.is_some_and(|until| Instant::now() < until)
+    }
+
     /// The bucket as last seen.
     pub(crate) fn image(&self) -> Option<Arc<Image>> {
         lock(&self.state).image.clone()
@@ -237,8 +258,8 @@ impl Lane {
     }
 
     /// Takes an image that came along with another read, where there is none. If it shows that somebody has refilled
-    /// the bucket since the last one, neither that nor the reserve may refuse any longer: an operator may have added
-    /// tokens.
+    /// the bucket since the last one, that may not refuse any longer, nor may the reserve if the bucket has enough: an
+    /// operator may have added tokens.
     ///
     /// Returns true if it does.
     pub(crate) fn offer(&self, image: Image) -> bool {
@@ -255,7 +276,7 @@ impl Lane {
             }
         }
         if let Some(mut reserve) = self.reserve() {
-            reserve.end_ration();
+            reserve.end_ration(&image, self.shared.clock.now_ms());
         }
         true
     }

@@ -57,7 +57,7 @@ mod health;
 pub(crate) mod hold;
 mod keep;
 pub(crate) mod lanes;
-mod memory;
+pub(crate) mod memory;
 pub(crate) mod queue;
 pub(crate) mod refuse;
 mod shift;
@@ -134,6 +134,8 @@ struct LaneState {
     health: Health,
     /// When the bucket may be split again.
     split_again: Option<Instant>,
+    /// Until when the bucket's shards count as exhausted.
+    exhausted_until: Option<Instant>,
     /// When whoever writes other shards looks at this one again.
     look_again: Option<Instant>,
     /// Until when somebody reads the bucket because another one refuses; nobody else does so meanwhile.

@@ -28,6 +28,8 @@ use crate::{
 const SPREAD: Duration = Duration::from_millis(500);
 /// A lane tries to split its bucket once in this time.
 const AGAIN: Duration = Duration::from_secs(2);
+/// The same for a bucket that cannot be split.
+const AGAIN_IF_WHOLE: Duration = Duration::from_secs(10);
 /// Attempts at a split.
 const TRIES: u32 = 12;
 /// Attempts that credit what a shard has gained.
@@ -123,6 +125,7 @@ async fn attempt_split(
         Ok(halves) => halves,
         Err(reason) => {
             tracing::debug!(%entity, %resource, ?reason, "a hot bucket stays as it is");
+            lock(&lane.state).split_again = Some(Instant::now() + AGAIN_IF_WHOLE);
             return Ok(Attempt::Over);
         }
     };

@@ -5,13 +5,18 @@ use std::sync::Arc;
 use super::{Lane, lock};
 use crate::{
     bucket::{
-        Amounts, bet,
+        Amounts,
+        advance::{SHARES, advance},
+        bet,
         image::Image,
         limit_set::LimitSet,
-        plan::Goal,
+        plan::{Goal, balances},
         write::{BucketWrite, Room},
     },
-    engine::lane::guess::{Guess, Observation},
+    engine::lane::{
+        ask::Ask,
+        guess::{Guess, Observation, YOUNG},
+    },
 };
 
 /// Time for which a bucket counts as shared after neighbours were seen, in ms.
@@ -147,6 +152,12 @@ impl Lane {
         if limit_set.bypassed || !says_shared(image, goal.now) && !self.is_crowded(goal.now) {
             return write;
         }
+        // A credit that commutes, where neighbours take from what is scarce. Of an old image too much is unknown.
+        if goal.now.saturating_sub(self.seen_at().unwrap_or(goal.now)) < YOUNG
+            && let Some(write) = advance(image, goal)
+        {
+            return BucketWrite { set_shared: self.shared_until(image, goal.now), ..write };
+        }
         let out: Amounts = limit_set.applied.iter().map(|limit| goal.out(&limit.name)).collect();
         let guess = self.guess(image, limit_set, goal, &out, (lost, room));
         let bet = guess.and_then(|Guess { wager, ages }| bet::bet(image, goal, wager, &ages, room));
@@ -155,6 +166,26 @@ impl Lane {
             .filter(|write| lost <= MOST_BETS || write.ladder.as_ref().is_some_and(|l| l.holds(image, &write.limits)));
         let write = bet.unwrap_or_else(|| write.leaving_room(room));
         BucketWrite { set_shared: self.shared_until(image, goal.now), ..write }
+    }
+
+    /// When the image was seen, in epoch ms; `None` while no neighbours are known.
+    fn seen_at(&self) -> Option<i64> {
+        lock(&self.state).writers.as_ref().map(|writers| writers.seen_at)
+    }
+
+    /// Returns true if neighbours had left less than a few of `asks` take when the bucket was last seen: what has come
+    /// in since, they have most likely taken.
+    pub(super) fn was_scarce(&self, limit_set: &LimitSet, asks: &[Ask]) -> bool {
+        let Some((image, seen_at)) = self.image().zip(self.seen_at()) else { return false };
+        if !says_shared(&image, self.shared.clock.now_ms()) {
+            return false;
+        }
+        let held = balances(&image, &limit_set.goal(&[], &[], image.shards(), seen_at));
+        let is_short = |ask: &Ask| {
+            let few = ask.amounts.iter().map(|amount| amount.saturating_mul(SHARES));
+            limit_set.applied.iter().zip(&held).zip(few).any(|((limit, held), few)| !limit.lets_pass(few, held.tokens))
+        };
+        asks.iter().any(is_short)
     }
 
     /// Guesses for a write that takes `out` after so many that were lost, and leaves that room.

@@ -10,13 +10,17 @@ use std::{sync::Arc, time::Duration};
 
 use super::{LaneReserve, ReserveState};
 use crate::{
-    bucket::{Amounts, MILLI, kind::Kind, limit_set::LimitSet},
+    bucket::{Amounts, MILLI, advance::SHARES, image::Image, kind::Kind, limit_set::LimitSet, plan::balances},
     engine::runtime::moment::{End, Moment},
     random::Random,
 };
 
 /// One part in this many of the capacity is the most that one process holds.
 const SHARE: i64 = 200;
+/// The same where so many processes share the bucket that lots live longer: what it may hold, it holds in fewer writes.
+const SHARE_OF_MANY: i64 = 100;
+/// The part of a life for which a nearly empty bucket is not asked where lots live longer.
+const PATIENCE: f64 = 0.7;
 /// Writes a second of all processes together to one bucket, for which its tokens are made to live long enough.
 const WRITES: f64 = 150.0;
 /// Times that a reserve is filled up in the life of a lot.
@@ -42,7 +46,7 @@ impl LaneReserve {
         let wait = self.exhausted(now)?;
         // An amount that no reserve can hold is always decided by the bucket.
         let limits = || self.limit_set.applied.iter().zip(amounts);
-        let fits = limits().all(|(limit, amount)| *amount <= most(&limit.kind) || !limit.refuses());
+        let fits = limits().all(|(limit, amount)| *amount <= self.most(&limit.kind) || !limit.refuses());
         // A soft limit refuses nobody: what it lacks here the bucket lets pass.
         let short = limits().zip(self.lots.total()).any(|((limit, amount), held)| !limit.lets_pass(*amount, *held));
         (fits && short && self.is_for(limit_set)).then_some(wait)
@@ -58,9 +62,14 @@ impl LaneReserve {
         self.rationed_until.is_some()
     }
 
-    /// Lets everybody ask the bucket again: somebody may have added tokens.
-    pub(crate) fn end_ration(&mut self) {
-        self.rationed_until = None;
+    /// Lets everybody ask the bucket again if `image` shows at `now` (epoch ms) that it is worth it: somebody may have
+    /// added tokens.
+    pub(crate) fn end_ration(&mut self, image: &Image, now: i64) {
+        let held = balances(image, &self.limit_set.goal(&[], &[], image.shards(), now));
+        let left: Amounts = held.iter().map(|balance| balance.tokens).collect();
+        if !self.is_little(&left) {
+            self.rationed_until = None;
+        }
     }
 
     /// Adapts the life of the next lots to the bucket's `processes`, as far as it may be. Their number is estimated
@@ -92,13 +101,14 @@ impl LaneReserve {
         }
         let mut order = Amounts::new();
         for (slot, limit) in self.limit_set.applied.iter().enumerate() {
-            let most = most(&limit.kind);
+            let most = self.most(&limit.kind);
             let life = self.demand.during(slot, self.life).min(most);
             let goal = self.goal(slot, most);
-            let half = if limit.is_soft() { most } else { left.get(slot).copied().unwrap_or(0) / 2 };
+            let left = left.get(slot).copied().unwrap_or(0);
+            let part = if limit.is_soft() { most } else { left / self.takers() };
             // Scarce tokens have to last until the bucket is asked again.
-            let wanted = if half < life { life } else { goal };
-            let missing = wanted.saturating_sub(self.lots.total()[slot]).min(half);
+            let wanted = if part < life { life } else { goal };
+            let missing = wanted.saturating_sub(self.lots.total()[slot]).min(part);
             order.push((missing.max(0) / MILLI) * MILLI);
             self.low[slot] = goal / 3;
         }
@@ -115,7 +125,7 @@ impl LaneReserve {
     pub(crate) fn is_worthwhile(&self) -> bool {
         let limits = self.limit_set.applied.iter().enumerate();
         self.demand.is_steady(self.life)
-            && limits.map(|(slot, limit)| (slot, most(&limit.kind))).all(|(slot, most)| {
+            && limits.map(|(slot, limit)| (slot, self.most(&limit.kind))).all(|(slot, most)| {
                 let goal = self.goal(slot, most);
                 goal >= self.demand.unit(slot).saturating_mul(4)
             })
@@ -125,17 +135,60 @@ impl LaneReserve {
     pub(crate) fn observe(&mut self, left: &[i64], now: Moment, random: &Random) {
         self.demand.fold(now.monotonic);
         self.left = left.into();
-        let limits = self.limit_set.applied.iter().enumerate();
-        let scarce = self.is_worthwhile()
-            && limits.clone().filter(|(_, limit)| !limit.is_soft()).any(|(slot, limit)| {
-                let life = self.demand.during(slot, self.life).min(most(&limit.kind));
-                left.get(slot).is_some_and(|left| *left < life)
-            });
-        self.rationed_until = scarce.then(|| End::after(now, self.lives.start().mul_f64(random.of(0.5..=1.5))));
+        if self.is_little(left) {
+            self.back_off(now, random);
+        } else {
+            self.rationed_until = None;
+            self.patience = (self.patience / 2).max(*self.lives.start());
+        }
     }
-}
 
-/// The most that one process holds of a limit, in mt: one token less than its share of the capacity.
-fn most(kind: &Kind) -> i64 {
-    (kind.ceiling() / SHARE / MILLI * MILLI - MILLI).max(0)
+    /// Returns true if whoever asks a bucket that has `left` competes for what comes in.
+    fn is_little(&self, left: &[i64]) -> bool {
+        let hard = self.limit_set.applied.iter().enumerate().filter(|(_, limit)| !limit.is_soft());
+        let mut short = hard.filter(|(slot, limit)| {
+            let life = self.demand.during(*slot, self.life).min(self.most(&limit.kind));
+            let enough = if self.is_of_many() { life.saturating_mul(SHARES) } else { life };
+            left.get(*slot).is_some_and(|left| *left < enough)
+        });
+        self.is_worthwhile() && short.next().is_some()
+    }
+
+    /// Leaves a bucket alone that was nearly empty, and that the store has no time for now.
+    pub(crate) fn observe_throttled(&mut self, now: Moment, random: &Random) {
+        if self.is_scarce() {
+            self.back_off(now, random);
+        }
+    }
+
+    fn back_off(&mut self, now: Moment, random: &Random) {
+        self.patience = self.patience_at(now);
+        self.rationed_until = Some(End::after(now, self.patience.mul_f64(random.of(0.5..=1.5))));
+    }
+
+    /// The mean time for which a nearly empty bucket is not asked. Twice as long each time that it is found so again,
+    /// until all processes together write it no more often than where it has enough.
+    fn patience_at(&self, now: Moment) -> Duration {
+        let shortest = *self.lives.start();
+        let is_again = self.is_scarce() && self.exhausted(now).is_none();
+        let patience = if is_again { self.patience * 2 } else { self.patience };
+        let longest = if self.is_of_many() { self.life.mul_f64(PATIENCE).max(shortest) } else { shortest };
+        patience.clamp(shortest, longest)
+    }
+
+    /// Returns true if so many processes share the bucket that lots live longer.
+    fn is_of_many(&self) -> bool {
+        self.life > *self.lives.start()
+    }
+
+    /// The number of writers that what the bucket has left is to do for.
+    fn takers(&self) -> i64 {
+        if self.is_of_many() { SHARES } else { 2 }
+    }
+
+    /// The most that this process holds of a limit, in mt: one token less than its share of the capacity.
+    fn most(&self, kind: &Kind) -> i64 {
+        let share = if self.is_of_many() { SHARE_OF_MANY } else { SHARE };
+        (kind.ceiling() / share / MILLI * MILLI - MILLI).max(0)
+    }
 }

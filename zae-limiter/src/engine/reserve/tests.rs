@@ -139,6 +139,26 @@ fn a_nearly_empty_bucket_is_left_alone_for_a_life_or_so() {
 }
 
 #[test]
+fn where_many_share_a_nearly_empty_bucket_each_takes_a_quarter_and_comes_back_after_most_of_a_life() {
+    let (limit_set, now) = (limit_set(), start());
+    let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE..=LIFE * 20, (now - LIFE * 40).monotonic);
+    (0..80).for_each(|_| reserve.missed(&limit_set, &[1_000]));
+    reserve.adapt(1e9);
+    assert_eq!(order(&mut reserve, 40_000, now), 10_000);
+    let mut now = now;
+    for most in [1, 2, 4, 8, 14, 14] {
+        reserve.observe(&[30_000], now, &Random::default());
+        let wait = reserve.ration(&limit_set, &[1_000], now).expect("too little for four like this one");
+        assert!((LIFE * most / 2..=LIFE * most * 3 / 2).contains(&wait), "{wait:?}, not about {most} s");
+        now = now + wait;
+        (0..2 * wait.as_secs().max(1)).for_each(|_| reserve.missed(&limit_set, &[1_000]));
+    }
+    (0..4).for_each(|_| reserve.observe(&[90_000_000], now, &Random::default()));
+    reserve.observe(&[30_000], now, &Random::default());
+    assert!(reserve.ration(&limit_set, &[1_000], now).is_some_and(|wait| wait <= LIFE * 3 / 2), "it had enough since");
+}
+
+#[test]
 fn what_was_not_used_for_half_a_life_goes_back() {
     let (limit_set, now) = (limit_set(), start());
     let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE..=LIFE, now.monotonic);

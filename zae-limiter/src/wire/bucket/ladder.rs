@@ -3,6 +3,7 @@
 use super::{AHEAD, SHARDS, SHARED};
 use crate::{
     bucket::{
+        advance::Advance,
         bet::{Ladder, Wager},
         write::{BucketWrite, LimitWrite},
     },
@@ -12,6 +13,10 @@ use crate::{
 /// The parts of a write that are for a bucket which several processes write; `refill` is the placeholder of the refill
 /// instant.
 pub(super) fn shared(e: &mut ExpressionBuilder, write: &BucketWrite, refill: &str) {
+    if let Some(Advance { by, at_most }) = write.advance {
+        e.compare(refill, "<=", at_most);
+        e.add(refill, by);
+    }
     if let Some(rungs) = &write.ladder {
         ladder(e, rungs, refill, &write.limits);
     }

@@ -19,7 +19,7 @@ use crate::{
                 late::{self, LateWrite},
                 outcome::{contended, deduplicated, fail, finish, kind, unknown},
                 request::{Sending, WriteDraft, WriteRequest},
-                round::{balances, debts, fill_up, grant},
+                round::{balances, debts, fill_up, grant, note_left},
             },
             memory::Contention,
             queue::{Fetch, Waiting},
@@ -121,6 +121,7 @@ impl Drive<'_> {
         if let Some(image) = &image {
             lane.observe(&self.limit_set, image, &balances(&self.limit_set, image, now), now);
             lane.note_writers(&self.limit_set, image, &[], now);
+            note_left(lane, &self.limit_set, image, now);
         }
         lane.remember(image.map(Arc::new));
         self.freshness = Freshness::Fresh;
@@ -164,6 +165,9 @@ impl Drive<'_> {
         self.lane.split_if_hot(&error, &self.limit_set, &self.asks);
         let error = Arc::new(RepositoryError::from(error));
         let next = self.lane.throttled(Instant::now());
+        if let Some(mut reserve) = self.lane.reserve() {
+            reserve.observe_throttled(self.lane.shared.moment(), &self.lane.shared.random);
+        }
         telemetry::again("throttled");
         let late = self.asks.extract_if(.., |ask| ask.deadline <= next).collect();
         fail(late, Vec::new(), Arc::clone(&error));

@@ -109,6 +109,8 @@ struct Drive<'a> {
     siblings: Option<Vec<(u32, Image)>>,
     /// Conditions lost in a row.
     lost: u32,
+    /// The number of them that may be due to an old image.
+    excused: u32,
     /// When the last lost write was sent, in epoch ms: its answer speaks of that instant.
     lost_at: i64,
     /// Writes so far, for a metric.
@@ -120,6 +122,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
     let mut drive = Drive::new(lane, round);
     if drive.should_look() {
         drive.freshness = Box::pin(look(lane)).await;
+        drive.note_look();
     }
     if drive.opens_quota_shard() {
         drive.siblings = Box::pin(siblings(lane, &drive.asks)).await;
@@ -162,6 +165,7 @@ impl<'a> Drive<'a> {
             refund_id: None,
             siblings: None,
             lost: 0,
+            excused: 1,
             lost_at: 0,
             writes: 0,
         }
@@ -182,10 +186,22 @@ impl<'a> Drive<'a> {
         if self.lane.key.shard > 0 && !self.asks.is_empty() && self.lane.image().is_none() {
             return true;
         }
-        self.reserving
-            && self.freshness == Freshness::Stale
-            && self.lane.is_shared()
-            && self.lane.reserve().is_some_and(|reserve| reserve.is_scarce())
+        if self.freshness != Freshness::Stale || !self.lane.is_shared() {
+            return false;
+        }
+        if self.reserving {
+            self.lane.reserve().is_some_and(|reserve| reserve.is_scarce())
+        } else {
+            self.lane.was_scarce(&self.limit_set, &self.asks)
+        }
+    }
+
+    /// Notes what a read has shown.
+    fn note_look(&mut self) {
+        if let Some(image) = self.lane.image().filter(|_| self.freshness == Freshness::Fresh) {
+            self.lane.note_writers(&self.limit_set, &image, &[], self.lane.shared.clock.now_ms());
+            self.excused = 0;
+        }
     }
 
     /// Returns true while somebody waits for something.
@@ -268,11 +284,13 @@ impl<'a> Drive<'a> {
         Step::Write(draft, WriteRequest::Update(Box::new(write)))
     }
 
-    /// Returns the instant that the bucket is looked at, in epoch ms. After two lost writes that is when the last one
-    /// was sent, if it serves nobody then: what has come in since, one of many neighbours has taken.
+    /// Returns the instant that the bucket is looked at, in epoch ms. After two lost writes, or one that followed a
+    /// read, that is when the last one was sent, if it serves nobody then: what has come in since, one of many
+    /// neighbours has taken.
     fn decides_at(&self, image: &Image) -> i64 {
-        let is_exhausted =
-            self.lost > 1 && !self.asks.is_empty() && !serves_any(&self.limit_set, image, &self.asks, self.lost_at);
+        let is_exhausted = self.lost > self.excused
+            && !self.asks.is_empty()
+            && !serves_any(&self.limit_set, image, &self.asks, self.lost_at);
         if is_exhausted { self.lost_at } else { self.lane.shared.clock.now_ms() }
     }
 

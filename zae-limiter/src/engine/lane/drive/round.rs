@@ -84,12 +84,18 @@ pub(super) fn bypass_until(asks: &[Ask]) -> Option<i64> {
 /// Notes that there is nothing to write.
 pub(super) fn rest(lane: &Lane, limit_set: &LimitSet, image: &Image, now: i64, writes: u32) {
     if let Some(mut reserve) = lane.reserve() {
-        let left = left(limit_set, image, now);
         reserve.keep_period(&periods(limit_set, image));
-        reserve.observe(&left, lane.shared.moment(), &lane.shared.random);
     }
+    note_left(lane, limit_set, image, now);
     if writes > 0 {
         telemetry::answered(writes);
+    }
+}
+
+/// Tells the reserve what the bucket of `image` has at `now` (epoch ms).
+pub(super) fn note_left(lane: &Lane, limit_set: &LimitSet, image: &Image, now: i64) {
+    if let Some(mut reserve) = lane.reserve() {
+        reserve.observe(&left(limit_set, image, now), lane.shared.moment(), &lane.shared.random);
     }
 }
 
