@@ -45,26 +45,36 @@ impl<B: MessageBody> MessageBody for ResponseBody<B> {
     type Error = B::Error;
 
     fn size(&self) -> BodySize {
-        self.body.size()
+        if self.guard.is_filter() { BodySize::Stream } else { self.body.size() }
     }
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, B::Error>>> {
-        let this = self.project();
-        let chunk = ready!(this.body.poll_next(context));
-        if let Some(Ok(bytes)) = &chunk {
-            this.guard.see(bytes);
-        }
-        match &chunk {
-            None => this.guard.finish(End::Complete),
-            Some(Err(_)) => this.guard.finish(End::BodyFailed),
-            Some(Ok(bytes)) => {
-                *this.left = this.left.map(|left| left.saturating_sub(bytes.len() as u64));
-                if *this.left == Some(0) {
+        let mut this = self.project();
+        loop {
+            match ready!(this.body.as_mut().poll_next(context)) {
+                None => {
+                    let rest = this.guard.rest();
                     this.guard.finish(End::Complete);
+                    return Poll::Ready((!rest.is_empty()).then_some(Ok(rest)));
+                }
+                Some(Err(error)) => {
+                    this.guard.finish(End::BodyFailed);
+                    return Poll::Ready(Some(Err(error)));
+                }
+                Some(Ok(bytes)) => {
+                    let is_empty = bytes.is_empty();
+                    *this.left = this.left.map(|left| left.saturating_sub(bytes.len() as u64));
+                    let mut passed = this.guard.pass(bytes);
+                    if *this.left == Some(0) {
+                        passed = with(passed, this.guard.rest());
+                        this.guard.finish(End::Complete);
+                    }
+                    if is_empty || !passed.is_empty() {
+                        return Poll::Ready(Some(Ok(passed)));
+                    }
                 }
             }
         }
-        Poll::Ready(chunk)
     }
 
     /// A caller that takes the whole body at once (compression does) has reached its end.
@@ -72,13 +82,19 @@ impl<B: MessageBody> MessageBody for ResponseBody<B> {
         let Self { body, mut guard, left } = self;
         match body.try_into_bytes() {
             Ok(bytes) => {
-                guard.see(&bytes);
+                let bytes = guard.pass(bytes);
+                let bytes = with(bytes, guard.rest());
                 guard.finish(End::Complete);
                 Ok(bytes)
             }
             Err(body) => Err(Self { body, guard, left }),
         }
     }
+}
+
+/// Joins what is passed on and what was held back.
+fn with(bytes: Bytes, rest: Bytes) -> Bytes {
+    if rest.is_empty() { bytes } else { [bytes, rest].concat().into() }
 }
 
 impl<B> fmt::Debug for ResponseBody<B> {

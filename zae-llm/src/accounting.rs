@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
-pub use self::call::{Bill, Meter, Quote};
+pub use self::call::{Bill, Meter, Quote, UsageChunk};
 pub use crate::estimate::DEFAULT_OUTPUT;
 use crate::{
     ApiFormat, CallLabels, LlmRequest, Tariff, Usage,
@@ -152,7 +152,8 @@ impl Accounting {
     }
 
     /// Asks OpenAI for the usage of streams where the request does not; see [`include_usage`](crate::include_usage).
-    /// The client that streams gets one chunk more, without choices.
+    /// The chunk that OpenAI then adds, without choices, is left out for clients that did not ask for it, unless the
+    /// stream is compressed.
     ///
     /// Only requests whose path ends in `/completions` are changed, as `/v1/chat/completions` does: the bodies of other
     /// providers look the same, and some of these refuse what they do not know. Mistral refuses the option on that path
@@ -280,7 +281,8 @@ impl Accounting {
     /// A meter for one call that is charged by `tariff`: that of its [model](Tariff::for_model), or of its
     /// [quote](Quote::tariff).
     pub fn meter_by(&self, tariff: Tariff) -> Meter {
-        Meter { accounting: self.clone(), tariff, labels: CallLabels::default(), reader: None }
+        let (labels, chunk) = (CallLabels::default(), UsageChunk::default());
+        Meter { accounting: self.clone(), tariff, labels, reader: None, chunk, filter: None }
     }
 }
 

@@ -103,10 +103,12 @@ mod tier;
 mod usage;
 mod weights;
 
-pub use accounting::{Accounting, Admission, Bill, COST_FIELD, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, Meter, Quote};
+pub use accounting::{
+    Accounting, Admission, Bill, COST_FIELD, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, Meter, Quote, UsageChunk,
+};
 pub use end::End;
 pub use providers::ApiFormat;
-pub use read::{ContentDecoder, Reading, Undecodable, Unseen, UsageReader};
+pub use read::{ContentDecoder, Reading, Undecodable, Unseen, UnwantedChunk, UsageReader};
 pub use request::{LlmRequest, form_field, include_usage};
 pub use tariff::{MICRODOLLARS, SettleFrom, Tariff, TariffBuilder, TariffError};
 pub use telemetry::CallLabels;

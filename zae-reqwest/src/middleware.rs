@@ -57,11 +57,9 @@ impl OutgoingLimit {
         let admitted = self.admit(&subject).await?;
         let lease = LeaseHandle::from(admitted.lease);
         let guard = SettleGuard::new(lease.clone(), Arc::clone(&self.settle), telemetry::settled);
-        let meter = self
-            .accounting
-            .as_ref()
-            .zip(subject.tariff)
-            .map(|(accounting, tariff)| accounting.meter_by(tariff).labelled(subject.labels));
+        let meter = self.accounting.as_ref().zip(subject.tariff).map(|(accounting, tariff)| {
+            accounting.meter_by(tariff).labelled(subject.labels).usage_chunk(subject.chunk)
+        });
         let key = (subject.entity, subject.resource);
         let returns = Returns::new(self.lines.clone(), key, lease.clone());
         Ok(Sent {

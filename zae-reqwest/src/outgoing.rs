@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use zae_tower::{
     AcquireSettings, Cost, EntityId, RateLimiter, ResourceName,
     extract::{Extract, ExtractError, Extractor},
-    llm::{Accounting, CallLabels, Tariff, Usage, prices::UnpricedModel},
+    llm::{Accounting, CallLabels, Tariff, Usage, UsageChunk, prices::UnpricedModel},
     settle::{SettleRule, Standard},
 };
 
@@ -256,6 +256,8 @@ pub(crate) struct Subject {
     /// The tariff of the call, with the prices of its model.
     pub(crate) tariff: Option<Tariff>,
     pub(crate) labels: CallLabels,
+    /// Selects whether the caller gets a chunk of usage.
+    pub(crate) chunk: UsageChunk,
 }
 
 impl OutgoingLimit {
@@ -294,16 +296,18 @@ impl OutgoingLimit {
                 None => Cost::requests(1),
             },
         };
+        let mut chunk = UsageChunk::Wanted;
         if let Some(accounting) = &self.accounting
             && !call.host().ends_with("mistral.ai")
             && !call.is_coded()
             && let Some(body) = call.body().and_then(|body| accounting.rewrite(call.path(), body, call.llm()))
         {
             call.replace_body(body);
+            chunk = UsageChunk::Unwanted;
         }
         let max_wait = call.extensions().get::<MaxWait>().map_or(self.max_wait, |wait| wait.0);
         let labels = tariff.as_ref().map(|_| CallLabels::of(call.llm()).at_host(call.host())).unwrap_or_default();
-        Ok(Subject { entity, resource, cost, scope, max_wait, tariff, labels })
+        Ok(Subject { entity, resource, cost, scope, max_wait, tariff, labels, chunk })
     }
 }
 

@@ -4,7 +4,10 @@ use std::{ops::Deref, time::Duration};
 
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
-use zae_tower::{Cost, EntityId, IntoName, Lease, ResourceName, ValidationError, llm::CallLabels};
+use zae_tower::{
+    Cost, EntityId, IntoName, Lease, ResourceName, ValidationError,
+    llm::{CallLabels, UsageChunk},
+};
 
 use crate::{
     error::CallError,
@@ -87,6 +90,7 @@ impl OutgoingLimit {
             max_wait,
             tariff: None,
             labels: CallLabels::default(),
+            chunk: UsageChunk::default(),
         };
         let admitted = self.admit(&subject).await?;
         Ok(Permit { lease: admitted.lease, waited: admitted.waited })

@@ -3,9 +3,11 @@
 //! The lease is settled when the body ends, and a body can end in four ways: with a last frame, with an error, with a
 //! frame after which the body reports that it is done, or by being dropped. All four reach the [`SettleGuard`]. Frames
 //! pass through unchanged as they arrive; where usage is to be read, a meter inspects their bytes. Where clients are
-//! told what a call costs, a frame of trailers follows, or the body's own have one field more.
+//! told what a call costs, a frame of trailers follows, or the body's own have one field more; and a chunk of usage
+//! that the client did not ask for is left out.
 
 use std::{
+    collections::VecDeque,
     fmt,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -46,44 +48,42 @@ pin_project! {
             #[pin]
             body: B,
             guard: SettleGuard,
-            // The cost to tell.
-            cost: TrailingCost,
+            tail: Tail,
+            additions: Additions,
         },
         /// The body of the layer's own response, in one piece.
         Refusal { body: Bytes },
     }
 }
 
-/// The cost of a call in the trailers of its response.
+/// The additions to a body, and their state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum TrailingCost {
-    /// It is told once the body has ended.
-    Awaited,
-    /// It comes after the body's last frame, in micro-dollars.
-    Known(u64),
-    /// It is not told, or was.
+enum Additions {
+    /// None, or none from here on: frames are passed on as they are.
     None,
+    /// The cost in trailers, or the omission of a chunk.
+    Some,
 }
 
-impl TrailingCost {
-    /// Ends the body, which settles the lease. Returns the cost, if it is to be told.
-    fn end(&mut self, guard: &mut SettleGuard, end: End) -> Option<u64> {
-        let cost = guard.finish_priced(end);
-        let told = std::mem::replace(self, Self::None);
-        cost.filter(|_| told == Self::Awaited)
+/// The frames of its own that a response has after those of the inner body.
+#[derive(Debug, Default)]
+struct Tail {
+    frames: VecDeque<Frame<Bytes>>,
+}
+
+impl Tail {
+    /// Ends the body, which settles the lease: its rest, the trailers, and the cost in them if it is to be told.
+    fn end(&mut self, guard: &mut SettleGuard, mut trailers: Option<HeaderMap>) {
+        let rest = guard.rest();
+        if !rest.is_empty() {
+            self.frames.push_back(Frame::data(rest));
+        }
+        let told = guard.tells_cost();
+        if let Some(cost) = guard.finish_priced(End::Complete).filter(|_| told) {
+            trailers.get_or_insert_default().insert(COST_FIELD, HeaderValue::from(cost));
+        }
+        self.frames.extend(trailers.map(Frame::trailers));
     }
-}
-
-/// Adds the cost to trailers.
-fn add(cost: u64, trailers: &mut HeaderMap) {
-    trailers.insert(COST_FIELD, HeaderValue::from(cost));
-}
-
-/// Returns a frame that tells the cost.
-fn trailers(cost: u64) -> Frame<Bytes> {
-    let mut fields = HeaderMap::new();
-    add(cost, &mut fields);
-    Frame::trailers(fields)
 }
 
 impl<B> ResponseBody<B> {
@@ -97,15 +97,14 @@ impl<B: Body> ResponseBody<B> {
     /// Forwards every frame of `body` immediately and unchanged, shows it to `guard`, and notifies `guard` when `body`
     /// ends.
     pub fn limited(body: B, mut guard: SettleGuard) -> Self {
-        let cost = if guard.tells_cost() { TrailingCost::Awaited } else { TrailingCost::None };
+        let has_additions = guard.tells_cost() || guard.is_filter();
+        let mut additions = if has_additions { Additions::Some } else { Additions::None };
         // An empty body is never polled.
-        let cost = if body.is_end_stream() {
+        if body.is_end_stream() {
             guard.finish(End::Complete);
-            TrailingCost::None
-        } else {
-            cost
-        };
-        Self { kind: BodyKind::Limited { body, guard, cost } }
+            additions = Additions::None;
+        }
+        Self { kind: BodyKind::Limited { body, guard, tail: Tail::default(), additions } }
     }
 }
 
@@ -115,31 +114,34 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().kind.project() {
-            KindProjection::Limited { mut body, guard, cost } => {
-                if let TrailingCost::Known(known) = *cost {
-                    *cost = TrailingCost::None;
-                    return Poll::Ready(Some(Ok(trailers(known))));
+            KindProjection::Limited { mut body, guard, tail, additions } => loop {
+                if let Some(frame) = tail.frames.pop_front() {
+                    return Poll::Ready(Some(Ok(frame)));
                 }
-                let mut frame = ready!(body.as_mut().poll_frame(context));
-                if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
-                    guard.see(data);
+                let frame = ready!(body.as_mut().poll_frame(context));
+                if *additions == Additions::None {
+                    observe(&frame, body.is_end_stream(), guard);
+                    return Poll::Ready(frame);
                 }
-                match &mut frame {
-                    None => frame = cost.end(guard, End::Complete).map(|cost| Ok(trailers(cost))),
-                    // Nothing follows trailers, and many readers do not poll again after them.
-                    Some(Ok(frame)) if frame.is_trailers() => {
-                        if let (Some(cost), Some(fields)) = (cost.end(guard, End::Complete), frame.trailers_mut()) {
-                            add(cost, fields);
+                match frame.map(|frame| frame.map(Frame::into_data)) {
+                    Some(Ok(Ok(data))) => {
+                        let passed = guard.pass(data);
+                        tail.frames.extend((!passed.is_empty()).then(|| Frame::data(passed)));
+                        if !body.is_end_stream() {
+                            continue;
                         }
+                        tail.end(guard, None);
                     }
-                    Some(Err(_)) => guard.finish(End::BodyFailed),
-                    Some(Ok(_)) if body.is_end_stream() => {
-                        *cost = cost.end(guard, End::Complete).map_or(TrailingCost::None, TrailingCost::Known);
+                    Some(Ok(Err(frame))) => tail.end(guard, frame.into_trailers().ok()),
+                    Some(Err(error)) => {
+                        guard.finish(End::BodyFailed);
+                        return Poll::Ready(Some(Err(error)));
                     }
-                    Some(Ok(_)) => {}
+                    None => tail.end(guard, None),
                 }
-                Poll::Ready(frame)
-            }
+                *additions = Additions::None;
+                return Poll::Ready(tail.frames.pop_front().map(Ok));
+            },
             KindProjection::Refusal { body } => {
                 let bytes = std::mem::take(body);
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
@@ -149,22 +151,32 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            BodyKind::Limited { body, cost, .. } => !matches!(cost, TrailingCost::Known(_)) && body.is_end_stream(),
+            BodyKind::Limited { body, tail, .. } => tail.frames.is_empty() && body.is_end_stream(),
             BodyKind::Refusal { body } => body.is_empty(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            BodyKind::Limited { body, cost: TrailingCost::None, .. } => body.size_hint(),
-            // A server that knows the length sends no trailers over HTTP/1.1.
-            BodyKind::Limited { body, .. } => {
-                let mut hint = SizeHint::new();
-                hint.set_lower(body.size_hint().lower());
-                hint
-            }
+            BodyKind::Limited { body, additions: Additions::None, .. } => body.size_hint(),
+            // It may become shorter, and a server that knows the length sends no trailers over HTTP/1.1.
+            BodyKind::Limited { .. } => SizeHint::default(),
             BodyKind::Refusal { body } => SizeHint::with_exact(body.len() as u64),
         }
+    }
+}
+
+/// Shows `guard` a frame that is passed on, and the end of the body.
+fn observe<E>(frame: &Option<Result<Frame<Bytes>, E>>, is_last: bool, guard: &mut SettleGuard) {
+    if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
+        guard.see(data);
+    }
+    match frame {
+        None => guard.finish(End::Complete),
+        // Nothing follows trailers, and many readers do not poll again after them.
+        Some(Ok(frame)) if is_last || frame.is_trailers() => guard.finish(End::Complete),
+        Some(Err(_)) => guard.finish(End::BodyFailed),
+        Some(Ok(_)) => {}
     }
 }
 

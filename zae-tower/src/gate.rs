@@ -268,7 +268,9 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         let call = request.extensions_mut().remove::<CallTariff>();
         let meter = self.settings.accounting.as_ref().and_then(|accounting| match call {
             Some(CallTariff::NoCall) => None,
-            Some(CallTariff::Model(tariff, labels)) => Some(accounting.meter_by(tariff).labelled(*labels)),
+            Some(CallTariff::Model(tariff, labels, chunk)) => {
+                Some(accounting.meter_by(tariff).labelled(*labels).usage_chunk(chunk))
+            }
             None => Some(accounting.meter()),
         });
         self.through(PassageKind::Admitted(guard.metered(meter)))

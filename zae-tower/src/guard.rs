@@ -6,6 +6,7 @@
 
 use std::{fmt, sync::Arc};
 
+use bytes::Bytes;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use zae_limiter::REQUEST_LIMIT_NAMES;
 
@@ -126,6 +127,28 @@ impl SettleGuard {
         if let Some(Open { meter: Some(meter), .. }) = &mut self.open {
             meter.push(bytes);
         }
+    }
+
+    /// Inspects the next bytes as [`see`](Self::see) does, and returns those to pass on: all of them, but for a chunk
+    /// of usage that the client did not ask for.
+    pub fn pass(&mut self, bytes: Bytes) -> Bytes {
+        match &mut self.open {
+            Some(Open { meter: Some(meter), .. }) => meter.pass(bytes),
+            _ => bytes,
+        }
+    }
+
+    /// Returns the bytes that [`pass`](Self::pass) has held back, at the end of the body.
+    pub fn rest(&mut self) -> Bytes {
+        match &mut self.open {
+            Some(Open { meter: Some(meter), .. }) => meter.rest(),
+            _ => Bytes::new(),
+        }
+    }
+
+    /// Returns true if [`pass`](Self::pass) may return other bytes than it was given.
+    pub fn is_filter(&self) -> bool {
+        self.open.as_ref().and_then(|open| open.meter.as_ref()).is_some_and(|meter| meter.is_filter())
     }
 
     /// Returns true if the end of the body is to tell what the call costs.

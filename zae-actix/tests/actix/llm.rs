@@ -196,6 +196,27 @@ async fn the_handler_gets_the_longer_body_that_asks_for_usage() {
     assert_eq!(got["messages"], sent["messages"]);
 }
 
+#[actix_web::test]
+async fn the_chunk_of_usage_that_nobody_asked_for_is_left_out() {
+    const CHUNKS: [&str; 3] = [
+        "data: {\"choices\":[{}]}\n\ndata: {\"choices\":[],",
+        "\"usage\":{\"prompt_tokens\":30,\"completion_tokens\":70}}\n\n",
+        "data: [DONE]\n\n",
+    ];
+    async fn chat() -> HttpResponse {
+        let chunks = CHUNKS.map(|chunk| Ok::<_, actix_web::Error>(web::Bytes::from(chunk)));
+        HttpResponse::Ok().content_type("text/event-stream").streaming(stream::iter(chunks))
+    }
+    let limiter = limits().await;
+    let limit = limit(&limiter, Accounting::new(Tariff::openai()).include_usage());
+    let resource = web::resource("/v1/chat/completions").wrap(limit).route(web::post().to(chat));
+    let app = init_service(App::new().service(resource)).await;
+    let request = post(REQUEST).uri("/v1/chat/completions").insert_header(("content-length", REQUEST.len()));
+    let answer = ask(&app, request).await;
+    assert_eq!(answer.body, "data: {\"choices\":[{}]}\n\ndata: [DONE]\n\n");
+    assert_eq!(spent(&limiter, "anonymous").await, 100);
+}
+
 /// A middleware that keeps its own `HttpRequest`, as `from_fn` offers, prevents changes to the head.
 #[actix_web::test]
 async fn a_request_that_an_outer_middleware_holds_on_to_is_handed_on_as_it_came() {

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use zae_limiter::{Cost, EntityId, Lease, LimitName, ResourceName};
 
 use super::{Accounting, Admission, CostTold};
-use crate::{CallLabels, End, LlmRequest, Reading, Tariff, Unseen, Usage, UsageReader, notices::Noticed};
+use crate::{
+    CallLabels, End, LlmRequest, Reading, Tariff, Unseen, UnwantedChunk, Usage, UsageReader, notices::Noticed,
+};
 
 /// The expected usage and cost of a call.
 ///
@@ -82,6 +85,21 @@ pub struct Meter {
     pub(super) labels: CallLabels,
     /// The reader of the response; `None` before its head has arrived.
     pub(super) reader: Option<UsageReader>,
+    /// Selects whether the client gets a chunk of usage.
+    pub(super) chunk: UsageChunk,
+    /// Removes that chunk, from streams that it can be removed from.
+    pub(super) filter: Option<UnwantedChunk>,
+}
+
+/// The chunk of usage in a stream; see [`Accounting::include_usage`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UsageChunk {
+    /// The client asked for it, or gets none.
+    #[default]
+    Wanted,
+    /// It was asked for in the client's place.
+    Unwanted,
 }
 
 impl Meter {
@@ -100,6 +118,13 @@ impl Meter {
         self
     }
 
+    /// Selects whether the client gets the chunk of usage in a stream.
+    #[must_use]
+    pub fn usage_chunk(mut self, chunk: UsageChunk) -> Self {
+        self.chunk = chunk;
+        self
+    }
+
     /// Returns true if the client is to be told what the call costs; see [`Accounting::tell_cost`].
     pub fn tells_cost(&self) -> bool {
         self.accounting.cost_told == CostTold::InTrailer && self.tariff.has_prices()
@@ -108,6 +133,27 @@ impl Meter {
     /// Processes the head of the response.
     pub fn start(&mut self, status: StatusCode, headers: &HeaderMap) {
         self.reader = Some(UsageReader::new(self.accounting.format, status, headers));
+        self.filter = UnwantedChunk::of(headers).filter(|_| self.chunk == UsageChunk::Unwanted);
+    }
+
+    /// Processes the next bytes, as [`push`](Self::push) does, and returns those to pass on: all of them, but for a
+    /// [chunk](Self::usage_chunk) that is not wanted.
+    pub fn pass(&mut self, bytes: Bytes) -> Bytes {
+        self.push(&bytes);
+        match &mut self.filter {
+            Some(filter) => filter.pass(bytes),
+            None => bytes,
+        }
+    }
+
+    /// Returns the bytes that [`pass`](Self::pass) has held back, at the end of the response.
+    pub fn rest(&mut self) -> Bytes {
+        self.filter.as_mut().map(UnwantedChunk::rest).unwrap_or_default()
+    }
+
+    /// Returns true if [`pass`](Self::pass) may return other bytes than it was given.
+    pub fn is_filter(&self) -> bool {
+        self.filter.is_some()
     }
 
     /// Processes the next bytes of its body; before [`start`](Meter::start) they are ignored.

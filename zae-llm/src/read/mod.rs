@@ -34,12 +34,16 @@ mod sse;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod unwanted;
 
 use std::fmt;
 
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 
-pub use self::decode::{ContentDecoder, Undecodable};
+pub use self::{
+    decode::{ContentDecoder, Undecodable},
+    unwanted::UnwantedChunk,
+};
 use self::{
     frames::FrameScan,
     head::head_counts,

@@ -65,7 +65,8 @@ async fn a_stream_is_asked_for_its_usage_where_that_is_wished_for_and_known() {
     let client = ClientBuilder::new(Client::new()).with(llm(&limiter).llm(accounting)).build();
     let mut body = chat(2);
     body["stream"] = true.into();
-    client.post(provider.chat_url()).json(&body).send().await.unwrap().bytes().await.unwrap();
+    let answer = client.post(provider.chat_url()).json(&body).send().await.unwrap().text().await.unwrap();
+    assert!(answer.ends_with("data: [DONE]\n\n") && !answer.contains("\"usage\""), "the caller did not ask: {answer}");
     let (headers, sent) = provider.last();
     assert!(String::from_utf8_lossy(&sent).contains(r#""stream_options":{"include_usage":true}"#), "{sent:?}");
     assert_eq!(headers["content-length"].to_str().unwrap(), sent.len().to_string());

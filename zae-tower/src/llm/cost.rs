@@ -3,7 +3,7 @@
 use zae_limiter::{Cost, EntityId};
 use zae_llm::json::{Claim, JsonError};
 
-use super::{Accounting, CallLabels, Tariff, Usage};
+use super::{Accounting, CallLabels, Tariff, Usage, UsageChunk};
 use crate::extract::{Extract, ExtractError, Extracted, Extractor, PeekBody, Peeked};
 
 /// The tariff of a request, in its extensions from the estimate on.
@@ -13,7 +13,7 @@ pub(crate) enum CallTariff {
     /// call each time that a client fetches it.
     NoCall,
     /// It calls a model with these prices.
-    Model(Tariff, Box<CallLabels>),
+    Model(Tariff, Box<CallLabels>, UsageChunk),
 }
 
 /// The entity of the request, in its extensions while the cost is determined.
@@ -58,11 +58,13 @@ impl<R: PeekBody + Send> Extract<R> for LlmCost {
             }
             Claim::Other => {}
         }
+        let mut chunk = UsageChunk::Wanted;
         // A coded body is passed on as it came.
         if !peeked.is_coded()
             && let Some(changed) = accounting.rewrite(request.path(), text, peeked.request())
         {
             request.replace_body(changed);
+            chunk = UsageChunk::Unwanted;
         }
         let mut call = peeked.request().clone().at(request.path());
         if let Some(Asker(entity)) = request.extensions().get() {
@@ -71,7 +73,7 @@ impl<R: PeekBody + Send> Extract<R> for LlmCost {
         let tariff = accounting.tariff().for_model(call.model());
         let tariff = tariff.map_err(|unpriced| ExtractError::not_found(unpriced.to_string()))?;
         let cost = tariff.cost(&accounting.estimate(&call));
-        request.extensions_mut().insert(CallTariff::Model(tariff, Box::new(CallLabels::of(&call))));
+        request.extensions_mut().insert(CallTariff::Model(tariff, Box::new(CallLabels::of(&call)), chunk));
         Ok(Some(cost))
     }
 }

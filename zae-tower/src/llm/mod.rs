@@ -23,5 +23,6 @@ pub(crate) use cost::{Asker, CallTariff};
 pub use zae_llm::{
     Accounting, Admission, ApiFormat, Bill, COST_FIELD, CallLabels, ContentDecoder, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT,
     LlmRequest, MICRODOLLARS, Meter, Quote, Reading, Region, ServiceTier, SettleFrom, Tariff, TariffBuilder,
-    TariffError, Undecodable, Unseen, Usage, UsageReader, Weights, estimate, include_usage, json, limits, prices,
+    TariffError, Undecodable, Unseen, UnwantedChunk, Usage, UsageChunk, UsageReader, Weights, estimate, include_usage,
+    json, limits, prices,
 };

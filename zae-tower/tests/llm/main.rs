@@ -2,6 +2,7 @@
 
 mod bodies;
 mod charges;
+mod chunks;
 mod corpus;
 mod costs;
 mod models;
