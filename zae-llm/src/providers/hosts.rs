@@ -1,4 +1,5 @@
-//! Hosts of models with an API of their own and little else to say: Aleph Alpha, DeepInfra, NLP Cloud, OCI and Tencent.
+//! Hosts of models with an API of their own and little else to say: Aleph Alpha, DeepInfra, NLP Cloud, OCI, Tencent and
+//! Reka's first version.
 //!
 //! Sources: <https://docs.aleph-alpha.com/api/complete/>; <https://deepinfra.com/docs/inference>;
 //! <https://docs.nlpcloud.com/#generation>; <https://docs.oracle.com/en-us/iaas/api/#/en/generative-ai-inference/>, of
@@ -10,6 +11,7 @@
 //! {"generated_text": "", "nb_input_tokens": 11, "nb_generated_tokens": 33}
 //! {"chatResponse": {"usage": {"promptTokens": 20, "completionTokens": 12, "totalTokens": 32}}}
 //! {"Response": {"Usage": {"PromptTokens": 3, "CompletionTokens": 20, "TotalTokens": 23}}}
+//! {"type": "model", "text": "", "metadata": {"input_tokens": 12, "generated_tokens": 31}}
 //! ```
 
 use super::table::{Fields, Meaning, Member, Place, Provider, RequestWords, UsageShape};
@@ -32,6 +34,12 @@ pub(super) const PROVIDER: Provider = Provider {
             places: &[Place::count("", "nb_input_tokens"), Place::count("", "nb_generated_tokens")],
             signs: &[&["nb_input_tokens"], &["nb_generated_tokens"]],
             fields: Fields { input: &["nb_input_tokens"], output: &["nb_generated_tokens"], ..Fields::NONE },
+            ..UsageShape::PLAIN
+        },
+        UsageShape {
+            places: &[Place::count("metadata", "input_tokens"), Place::count("metadata", "generated_tokens")],
+            signs: &[&["generated_tokens"]],
+            fields: Fields { input: &["input_tokens"], output: &["generated_tokens"], ..Fields::NONE },
             ..UsageShape::PLAIN
         },
         UsageShape {

@@ -264,7 +264,9 @@ impl UsageTally {
     fn count(&mut self, place: Place, bytes: &[u8]) {
         let Ok(value) = serde_json::from_slice::<Value>(bytes) else { return self.absurd() };
         let counts = &mut self.document.counts;
-        if value.is_null() || counts.len() >= MAX_COUNTS {
+        // A member of the same name, further in, may be anything: callers choose what metadata holds.
+        let is_none = if place.within.is_empty() { value.is_null() } else { !value.is_number() };
+        if is_none || counts.len() >= MAX_COUNTS {
             return;
         }
         let sum = match (counts.get(place.name).and_then(Value::as_u64), value.as_u64()) {
@@ -314,7 +316,7 @@ impl JsonSink for UsageTally {
                 self.document.tier = name.map(ServiceTier::named);
             }
             (Holds::Code, code) => self.code = code.unwrap_or_default().to_vec(),
-            (Holds::Error, Some(b"null" | b"false" | b"\"\"" | b"0" | b"[]")) => {}
+            (Holds::Error, Some(b"null" | b"false" | b"\"\"" | b"0" | b"\"0\"" | b"[]")) => {}
             (Holds::Error, why) => self.failed(why.unwrap_or_default()),
             (Holds::Usage | Holds::Count, None) => self.lose(Unseen::Malformed),
             (Holds::Count, Some(bytes)) => self.count(place, bytes),
