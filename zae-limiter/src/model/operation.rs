@@ -144,10 +144,10 @@ impl Asked {
     /// # Errors
     /// [`ValidationError`] for an invalid name, for no amount, and for one that is 0 or beyond [`MAX_TOKENS`].
     pub(crate) fn top_up(amounts: &Cost) -> Result<Self, ValidationError> {
-        amounts.check()?;
         let named = amounts.named();
         let invalid = |value: &str, reason| ValidationError::new("amounts", value, reason);
         if named.is_empty() {
+            amounts.check()?;
             return Err(invalid("", ValidationReason::Other("must name the limits".to_owned())));
         }
         let checked = |(name, tokens): (LimitName, u64)| match i64::try_from(tokens) {
@@ -155,7 +155,9 @@ impl Asked {
             Ok(tokens) if tokens.unsigned_abs() <= MAX_TOKENS => Ok((name, tokens)),
             _ => Err(invalid(name.as_str(), ValidationReason::TooLarge { max: MAX_TOKENS })),
         };
-        named.into_iter().map(checked).collect::<Result<_, _>>().map(Self::TopUp)
+        let checked = named.into_iter().map(checked).collect::<Result<_, _>>()?;
+        amounts.check()?;
+        Ok(Self::TopUp(checked))
     }
 
     /// The name of the operation in its record.
@@ -189,7 +191,7 @@ mod tests {
         }
         assert!(OperationKey::new("k".repeat(64)).is_ok());
         for (amounts, problem) in [
-            (Cost::of("day", 0), "at least one limit"),
+            (Cost::of("day", 0), "must be at least 1"),
             (Cost::requests(5), "must name the limits"),
             (Cost::of("day", 1).and("rpm", 0), "must be at least 1"),
             (Cost::of("day", MAX_TOKENS + 1), "at most"),

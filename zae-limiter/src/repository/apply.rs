@@ -70,11 +70,31 @@ impl Repository {
     ///
     /// Not atomic over buckets, and it need not be: each bucket is in line with one set of limits at any time, and its
     /// next acquire brings it in line with the newest.
+    ///
+    /// # Errors
+    /// [`RepositoryError::FanoutIncomplete`] when not all of them could be brought in line: the limits are stored.
     pub(super) async fn apply_limits(
         &self,
         entity: &EntityId,
         scope: &LimitScope,
         before: Option<&Limits>,
+    ) -> Result<(), RepositoryError> {
+        let mut stamped = 0;
+        let applied = self.apply_everywhere(entity, scope, before, &mut stamped).await;
+        applied.map_err(|error| RepositoryError::FanoutIncomplete {
+            what: format!("the change of entity {entity}'s limits for {scope}"),
+            stamped,
+            source: Box::new(error),
+        })
+    }
+
+    /// Counts the buckets that it has been to in `stamped`.
+    async fn apply_everywhere(
+        &self,
+        entity: &EntityId,
+        scope: &LimitScope,
+        before: Option<&Limits>,
+        stamped: &mut u64,
     ) -> Result<(), RepositoryError> {
         let resources = match scope {
             LimitScope::Resource(resource) => BTreeSet::from([resource.clone()]),
@@ -84,7 +104,7 @@ impl Repository {
             // Without any limits, a bucket stays as it is until its time is over.
             let Some(effective) = self.effective(entity, &resource).await? else { continue };
             let stale = before.map(|before| dropped(before, Some(&effective.limits))).unwrap_or_default();
-            self.apply_to_bucket(entity, &resource, &effective, &stale).await?;
+            self.apply_to_bucket(entity, &resource, &effective, &stale, stamped).await?;
         }
         Ok(())
     }
@@ -128,18 +148,20 @@ impl Repository {
         Ok(None)
     }
 
-    /// Applies the limits to all shards; shard 0 says how many there are.
+    /// Applies the limits to all shards, which it counts in `stamped`; shard 0 says how many there are.
     pub(super) async fn apply_to_bucket(
         &self,
         entity: &EntityId,
         resource: &ResourceName,
         effective: &Effective,
         stale: &[&LimitName],
+        stamped: &mut u64,
     ) -> Result<(), RepositoryError> {
         let (mut shard, mut shards) = (0, 1);
         while shard < shards {
             let pk = keys::pk_bucket(self.ns(), entity.as_str(), resource.as_str(), shard);
             let found = self.apply_to_shard(&Key::new(pk, keys::sk_state()), shards, effective, stale).await?;
+            *stamped += u64::from(found.is_some());
             if shard == 0 {
                 shards = found.unwrap_or(1);
             }

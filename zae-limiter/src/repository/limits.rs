@@ -48,7 +48,7 @@ impl Repository {
     ///
     /// # Errors
     /// [`RepositoryError::Unsupported`] if the stored limits use a feature of newer clients, which replacing them would
-    /// undo.
+    /// undo; [`RepositoryError::FanoutIncomplete`] when they are stored and not all buckets could be updated.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -126,7 +126,8 @@ impl Repository {
     /// ```
     ///
     /// # Errors
-    /// [`RepositoryError::Unsupported`] if they use a feature of newer clients.
+    /// [`RepositoryError::Unsupported`] if they use a feature of newer clients; [`RepositoryError::FanoutIncomplete`]
+    /// when they are deleted and not all buckets could be updated.
     pub async fn delete_limits(
         &self,
         entity: impl IntoName<EntityId>,

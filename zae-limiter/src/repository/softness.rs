@@ -86,7 +86,7 @@ impl Repository {
             if let Some(effective) = self.effective(entity, resource).await?
                 && (concerned == Concerned::All || effective.is_decided_by(level))
             {
-                self.apply_to_bucket(entity, resource, &effective, &[]).await?;
+                self.apply_to_bucket(entity, resource, &effective, &[], &mut 0).await?;
             }
             told.insert(bucket);
         }

@@ -9,6 +9,7 @@ mod explained;
 mod faults;
 mod neighbours;
 mod observability;
+mod reference;
 mod runtimes;
 mod several;
 mod troubles;
