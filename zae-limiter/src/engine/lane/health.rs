@@ -7,15 +7,19 @@
 //! to the rate on each that goes through. In numbers: the first refusal makes the interval 10 ms, half of it more or
 //! less at random, so that processes do not return together, and a second one 20 ms. From 10 ms on, writes that go
 //! through raise the rate from 100 a second to 110, 120 and so on, and above 250 (an interval below 4 ms) there is no
-//! bound any more, nor a minute after the last refusal. Since all who wait share a write, fewer writes serve as many
-//! asks. Whoever cannot wait for the next one is told at once.
+//! bound any more, nor five seconds after the last refusal. Since all who wait share a write, fewer writes serve as
+//! many asks. Whoever cannot wait for the next one is told at once.
 //!
 //! Processes that share a throttled bucket would each find out for themselves how often they may write, and go on
 //! meeting the limit while they do. Where a lane knows its process's part of the bucket's consumption
-//! (`writers`), it keeps to that part of 800 writes a second for a minute: of 64 processes that ask alike, each writes
-//! every 80 ms. Who asks for less than that is not slowed down. Six throttled writes in a row end that: then the bucket
-//! takes less than was thought, or nothing at all, and the interval doubles up to two seconds. Where a reserve carries
-//! the process, its lane keeps to no part: it writes a tenth as often as it consumes, and needs each write the more.
+//! (`writers`), it keeps to that part of 720 writes a second for five seconds after a refusal: of 64 processes that ask
+//! alike, each writes every 90 ms. No process has to write less than once a second, and one that has not written for a
+//! while may write up to four times at once, so that who asks for less than its part is not slowed down. Refusals of
+//! long ago say nothing: after five seconds each process finds out whether the bucket takes more by now.
+//!
+//! Six throttled writes in a row end the part: then the bucket takes less than was thought, or nothing at all, and the
+//! interval doubles up to two seconds. Where a reserve carries the process, its lane keeps to no part: it writes a
+//! tenth as often as it consumes, and needs each write the more.
 //!
 //! The circuit is that of [`breaker`](crate::engine::runtime::breaker), with this bucket's failures alone.
 
@@ -38,12 +42,16 @@ const SHORTEST: Duration = Duration::from_millis(4);
 /// Writes a second by which each write that goes through raises the rate.
 const STEP: f64 = 10.0;
 /// Writes a second of all processes together to a bucket that was throttled. DynamoDB takes 1000 for one item, and some
-/// are lost to neighbours.
-const TOGETHER: f64 = 800.0;
+/// are lost to neighbours, or sent by processes that have saved some.
+const TOGETHER: f64 = 720.0;
+/// The longest time between two writes that a part prescribes.
+const SELDOM: Duration = Duration::from_secs(1);
+/// Writes at once of a process that has written less often than its part allows.
+const BURST: u32 = 4;
 /// Throttled writes in a row after which a part says nothing: the bucket takes less than that, or nothing at all.
 const IN_A_ROW: u32 = 6;
 /// Time for which a throttled write bounds the pace, and processes keep to their parts.
-const PACED: Duration = Duration::from_secs(60);
+const PACED: Duration = Duration::from_secs(5);
 
 /// The health of one bucket.
 #[derive(Debug, Default)]
@@ -101,13 +109,15 @@ impl Health {
     }
 }
 
-/// The pace of writes: multiplicative decrease, additive increase.
+/// The pace of writes: multiplicative decrease, additive increase, and a bucket of tokens for a part.
 #[derive(Clone, Debug, Default)]
 struct Pace {
     /// Time between two writes; zero for no bound.
     interval: Duration,
-    /// The earliest instant of the next write.
+    /// The earliest instant of the next write, by the interval.
     next: Option<Instant>,
+    /// The same by the part. It lies in the past for as long as the part allows several writes at once.
+    due: Option<Instant>,
     /// Until when there is a bound.
     paced_until: Option<Instant>,
     /// Throttled writes since one went through.
@@ -116,7 +126,7 @@ struct Pace {
 
 /// Returns the time between the writes of a process that has this part of a bucket's consumption.
 fn spacing(part: f64) -> Duration {
-    Duration::from_secs_f64((TOGETHER * part).recip().clamp(0.0, LONGEST.as_secs_f64()))
+    Duration::from_secs_f64((TOGETHER * part).recip().clamp(0.0, SELDOM.as_secs_f64()))
 }
 
 impl Pace {
@@ -127,12 +137,15 @@ impl Pace {
         let longest = part.map_or(LONGEST, |part| (spacing(part) * 2).clamp(FIRST, LONGEST));
         self.interval = (self.interval * 2).clamp(FIRST, longest);
         self.paced_until = Some(now + PACED);
+        // All that was saved ends: it was too much.
+        self.due = self.due.max(Some(now));
         let next = now + self.interval.mul_f64(jitter);
         self.next = Some(next);
         next
     }
 
-    /// Shortens it, only down to the process's part, or lifts the bound: the bucket was throttled long ago.
+    /// Shortens it, and uses up one of the writes that the process's part allows; or lifts the bounds: the bucket was
+    /// throttled long ago.
     fn wrote(&mut self, now: Instant, part: Option<f64>) {
         self.in_a_row = 0;
         if self.paced_until.is_none_or(|until| until <= now) {
@@ -140,10 +153,10 @@ impl Pace {
             return;
         }
         self.speed_up(now);
-        if let Some(part) = part {
-            let next = now + spacing(part);
-            self.next = Some(self.next.map_or(next, |later| later.max(next)));
-        }
+        self.due = part.map(spacing).and_then(|spacing| {
+            let earliest = now.checked_sub(spacing * (BURST - 1));
+            Some(self.due.max(earliest)? + spacing)
+        });
     }
 
     /// Shortens the interval, or lifts the bound.
@@ -162,7 +175,8 @@ impl Pace {
 
     /// The earliest instant of the next write, if that is ahead.
     fn not_before(&self, now: Instant) -> Option<Instant> {
-        self.next.filter(|next| *next > now)
+        let due = self.due.filter(|_| self.paced_until.is_some_and(|until| until > now));
+        self.next.max(due).filter(|next| *next > now)
     }
 }
 
@@ -227,26 +241,72 @@ mod tests {
         assert!((20..=26).contains(&writes), "250 a second are reached ten by ten: {writes}");
     }
 
+    /// Returns the number of writes within `time` of a process that writes as often as it may.
+    fn writes_within(pace: &mut Pace, now: &mut Instant, time: Duration, part: Option<f64>) -> usize {
+        let end = *now + time;
+        let mut writes = 0;
+        loop {
+            let next = pace.not_before(*now).unwrap_or(*now + Duration::from_millis(1));
+            if next >= end {
+                *now = end;
+                return writes;
+            }
+            *now = next;
+            pace.wrote(next, part);
+            writes += 1;
+        }
+    }
+
     #[test]
     fn a_process_writes_a_throttled_bucket_as_often_as_its_part_allows() {
         const PART: Option<f64> = Some(0.025);
-        let (mut pace, now) = (Pace::default(), Instant::now());
+        let (mut pace, mut now) = (Pace::default(), Instant::now());
         pace.wrote(now, PART);
         assert_eq!(pace.not_before(now), None, "nobody has throttled it");
         let pauses: Vec<_> = (0..5).map(|_| (pace.throttled(now, 1.0, PART) - now).as_millis()).collect();
-        assert_eq!(pauses, [10, 20, 40, 80, 100], "20 writes a second of 800: at most twice the time between two");
+        assert_eq!(pauses, [10, 20, 40, 80, 111], "18 writes a second of 720: at most twice the time between two");
         let mut throttled = pace.clone();
         let pauses: Vec<_> = (0..7).map(|_| (throttled.throttled(now, 1.0, PART) - now).as_millis()).collect();
-        assert_eq!(pauses, [100, 200, 400, 800, 1_600, 2_000, 2_000], "and longer where nothing goes through");
-        let mut then = now;
-        for _ in 0..99 {
-            then = pace.next.unwrap();
-            pace.wrote(then, PART);
+        assert_eq!(pauses, [111, 222, 444, 888, 1_777, 2_000, 2_000], "and longer where nothing goes through");
+        let writes = writes_within(&mut pace, &mut now, PACED, PART);
+        assert!((87..=90).contains(&writes), "18 a second: {writes}");
+        assert_eq!(writes_within(&mut pace, &mut now, Duration::from_millis(50), PART), 49, "no bound any more");
+    }
+
+    #[test]
+    fn a_process_that_asks_little_of_a_throttled_bucket_writes_at_once() {
+        const PART: Option<f64> = Some(0.0001);
+        let (mut pace, throttled) = (Pace::default(), Instant::now());
+        pace.throttled(throttled, 1.0, PART);
+        pace.wrote(throttled + FIRST, PART);
+        assert_eq!(pace.not_before(throttled + FIRST), Some(throttled + SELDOM), "once a second");
+        let mut now = throttled + 4 * SELDOM;
+        for _ in 0..4 {
+            assert_eq!(pace.not_before(now), None, "it has not written for nearly four seconds");
+            pace.wrote(now, PART);
+            now += FIRST;
         }
-        assert_eq!((pace.next.unwrap() - then).as_millis(), 50);
-        let later = then + PACED;
-        pace.wrote(later, PART);
-        assert_eq!(pace.not_before(later), None);
+        assert_eq!(pace.not_before(now), Some(throttled + PACED));
+        assert_eq!(pace.not_before(throttled + PACED), None, "the last refusal is long ago");
+    }
+
+    #[test]
+    fn a_process_that_did_not_write_for_long_writes_no_more_than_a_few_times_at_once() {
+        const PART: Option<f64> = Some(0.025);
+        let (mut pace, throttled) = (Pace::default(), Instant::now());
+        pace.throttled(throttled, 1.0, PART);
+        let later = throttled + PACED / 2;
+        pace.interval = Duration::ZERO;
+        let writes = (0..100).take_while(|_| {
+            let may = pace.not_before(later).is_none();
+            pace.wrote(later, PART);
+            may
+        });
+        assert_eq!(writes.count(), 4);
+        pace.throttled(later, 1.0, PART);
+        let then = later + FIRST;
+        pace.wrote(then, PART);
+        assert!(pace.not_before(then).is_some(), "a throttled write ends all that was saved");
     }
 
     #[test]
