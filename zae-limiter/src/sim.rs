@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::{
 
 pub use crate::store::model::{Answer, Answering, Fault, ItemKey, Request, Table};
 use crate::{
+    bucket::split::{AHEAD_MS, CLOCKS_MS},
     clock::{Clock, StoreDates},
     limiter::{RateLimiter, RateLimiterBuilder},
     model::{
@@ -34,6 +35,10 @@ use crate::{
         values::{item, s},
     },
 };
+
+/// The time by which a shard that a split creates may begin ahead of its writer's clock, in ms: a neighbour whose clock
+/// is ahead may have refilled the shard that it comes from, and others until shortly after the split.
+pub const SPLIT_AHEAD_MS: i64 = CLOCKS_MS + AHEAD_MS;
 
 /// The single namespace.
 const NAMESPACE: &str = "SimSimSimSi";

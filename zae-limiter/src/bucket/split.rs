@@ -55,9 +55,9 @@ const FULL_ENOUGH: i64 = 4;
 /// A share gains at least so many mt per period: what is lost by rounding down is at most one part in so many.
 const LEAST_REFILL: i64 = 1_000;
 /// Neighbours may have refilled a shard until so many ms after it was looked at.
-const AHEAD_MS: i64 = 20;
+pub(crate) const AHEAD_MS: i64 = 20;
 /// A refill instant that lies further ahead, in ms, is not believed.
-const CLOCKS_MS: i64 = 3_000;
+pub(crate) const CLOCKS_MS: i64 = 3_000;
 /// The part of a share by which refunds of neighbours may raise a balance since it was read, without the split being
 /// lost: one in so many.
 const SLACK: i64 = 64;

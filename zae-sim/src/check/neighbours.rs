@@ -1,16 +1,17 @@
 //! I9: trouble of one bucket costs no other bucket a grant, a limit or more than one round trip.
 
+use std::collections::BTreeSet;
+
 use super::answers::is_quick;
 use crate::{
     schedule::{Trouble, What, Whose},
     world::history::{Ask, AskAnswer, Call, CallEnd, History, Kind},
 };
 
-/// Time after its end for which a trouble may have effects, in ms: pauses, a probe a second, and late answers.
+/// Time after its end for which a trouble may have effects, in ms: pauses, a probe a second, late answers, and the pace
+/// of a bucket that was throttled.
 const FELT_MS: u64 = 5_000;
-/// Time for which a bucket is written less often after a throttled write, in ms, and for which that may be under way.
-const PACED_MS: u64 = 61_000;
-/// The text of the error that says so.
+/// The text of the error that says that a bucket takes no more writes.
 const THROTTLED: &str = "throttle";
 /// The text of the error of an open circuit.
 const OPEN: &str = "circuit";
@@ -20,6 +21,10 @@ const UNDER_WAY_MS: u64 = 1_000;
 const LOST: usize = 8;
 /// Failures in a row that it takes to open a circuit.
 const FAILURES: usize = 3;
+/// Time that they take at least, in ms.
+const FAILING_MS: u64 = 500;
+/// Silent buckets that it takes to open the circuit of the store.
+const SILENT: usize = 3;
 
 /// Returns the damage to an ask that had no trouble of its own.
 pub(super) fn violation(history: &History, ask: &Ask) -> Option<String> {
@@ -51,9 +56,9 @@ pub(super) fn violation(history: &History, ask: &Ask) -> Option<String> {
     }
 }
 
-/// Returns true if a circuit may be open: the last write of one of its buckets failed, or so many calls of its process
-/// in a row did that the store counts as unavailable. A circuit stays open until a write is answered. One that is still
-/// under way has not been answered yet: it is the probe that the others wait for.
+/// Returns true if a circuit may be open: that of one of its buckets, whose last write failed, or that of the store. A
+/// circuit stays open until a write is answered. One that is still under way has not been answered yet: it is the probe
+/// that the others wait for.
 fn failed_last(history: &History, ask: &Ask) -> bool {
     let before = &history.calls[..history.calls.partition_point(|call| call.sent < ask.begun)];
     let known = || {
@@ -62,15 +67,29 @@ fn failed_last(history: &History, ask: &Ask) -> bool {
             call.instance == ask.instance && !is_under_way && (call.is_write || call.wrong.is_some())
         })
     };
-    let all_failed = known().take(FAILURES).filter(|call| call.wrong.is_some()).count() == FAILURES;
     let mut levels = history.levels(ask.entity);
     let of_level = |level| known().find(|call| call.is_write && call.entity == Some(level));
-    all_failed || levels.any(|level| of_level(level).is_some_and(|last| last.wrong.is_some()))
+    is_given_up(history, ask, known()) || levels.any(|level| of_level(level).is_some_and(|last| last.wrong.is_some()))
 }
 
-/// Returns true if the process was recently told that a bucket takes no more writes: it writes less often for a while.
+/// Returns true if so many calls of its process have failed in a row that the store counts as unavailable; the last one
+/// is first. What was throttled or in conflict is no failure of the store.
+fn is_given_up<'a>(history: &History, ask: &Ask, calls: impl Iterator<Item = &'a Call>) -> bool {
+    let is_outcome = |call: &&Call| !matches!(call.wrong, Some(What::Throttles | What::Overheats | What::Conflicts));
+    let failed: Vec<&Call> = calls.filter(is_outcome).take_while(|call| call.wrong.is_some()).collect();
+    let lasted = failed.last().is_some_and(|first| ask.begun - first.sent >= FAILING_MS);
+    let is_unreachable = failed.iter().any(|call| call.wrong == Some(What::Refuses));
+    // Each item of a bucket is silent for itself, and a read of limits does not say for which bucket it is.
+    let (several, single): (Vec<_>, Vec<_>) =
+        failed.iter().map(|call| call.entity).partition(|entity| entity.is_none_or(|of| history.sharded[of] > 1));
+    let single: BTreeSet<_> = single.into_iter().collect();
+    failed.len() >= FAILURES && lasted && (is_unreachable || several.len() + single.len() >= SILENT)
+}
+
+/// Returns true if its process writes one of its buckets less often, as after a trouble: transactions of others are in
+/// conflict with its writes without one.
 fn is_paced(history: &History, ask: &Ask) -> bool {
-    let since = history.calls_since(ask.begun.saturating_sub(PACED_MS)).iter();
+    let since = history.calls_since(ask.begun.saturating_sub(felt(history))).iter();
     let mut since = since.take_while(|call| call.sent <= ask.ended.unwrap_or(u64::MAX));
     since.any(|call| {
         let concerns = call.entity.is_some_and(|entity| history.charges(ask.entity, entity));
@@ -78,10 +97,16 @@ fn is_paced(history: &History, ask: &Ask) -> bool {
     })
 }
 
+/// Returns the time for which a process feels a trouble, in ms: it hears of the last of it a round trip later.
+fn felt(history: &History) -> u64 {
+    FELT_MS + 2 * history.schedule.latency.1
+}
+
 /// Returns true if its buckets and its process have no trouble now or shortly before.
 fn is_untroubled(history: &History, ask: &Ask) -> bool {
     let process = history.process(ask.instance);
     let until = ask.ended.unwrap_or(u64::MAX);
+    let felt = felt(history);
     let concerns = |trouble: &Trouble| {
         let late = match trouble.what {
             What::Delays(late) | What::Holds(late) | What::Repeats(late) => late,
@@ -92,7 +117,7 @@ fn is_untroubled(history: &History, ask: &Ask) -> bool {
             Whose::Process(troubled) => troubled == process,
             Whose::Entity(troubled) => history.charges(ask.entity, troubled),
         };
-        mine && trouble.from <= until && ask.begun <= trouble.until + late + FELT_MS
+        mine && trouble.from <= until && ask.begun <= trouble.until + late + felt
     };
     !history.schedule.troubles.iter().any(concerns)
 }

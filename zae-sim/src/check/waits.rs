@@ -81,7 +81,7 @@ fn taken(history: &History, own: [&Ask; 2], of: (usize, usize), window: &Window)
         .asks
         .iter()
         .filter(|ask| history.charges(ask.entity, level) && !own.iter().any(|own| std::ptr::eq(*own, *ask)));
-    let asked = others.map(|ask| granted(history, ask, limit, window) + adjusted(ask, limit, window)).sum::<i128>();
+    let asked = others.map(|ask| granted(history, ask, of, window) + adjusted(ask, limit, window)).sum::<i128>();
     let changes = history
         .changes
         .iter()
@@ -99,16 +99,26 @@ fn taken(history: &History, own: [&Ask; 2], of: (usize, usize), window: &Window)
 }
 
 /// Returns the mt that an ask may have been granted within the window, if only for a moment.
-fn granted(history: &History, ask: &Ask, limit: usize, window: &Window) -> i128 {
+fn granted(history: &History, ask: &Ask, of: (usize, usize), window: &Window) -> i128 {
+    let (level, limit) = of;
     let nothing = match ask.answer {
-        Some(AskAnswer::Blind | AskAnswer::Local | AskAnswer::Never) => true,
+        // Granted without the table, it may have been granted by the table after its deadline.
+        Some(AskAnswer::Blind | AskAnswer::Local) => !wrote(history, ask, level),
+        Some(AskAnswer::Never) => true,
         // Refused by one level, it may have been granted by the other.
         Some(AskAnswer::NotYet(_)) => history.levels(ask.entity).count() == 1,
         _ => false,
     };
-    let overlaps = ask.begun <= window.until && ask.ended.is_none_or(|ended| window.from <= ended);
+    let overlaps = ask.begun <= window.until && ask.ended.is_none_or(|ended| window.from <= ended + UNDER_WAY);
     let tokens = ask.tokens.get(limit).copied().unwrap_or(0);
     if overlaps && !nothing { i128::from(tokens) * 1_000 } else { 0 }
+}
+
+/// Returns true if its process sent a write of the bucket of `level` before the ask was answered.
+fn wrote(history: &History, ask: &Ask, level: usize) -> bool {
+    let mut since =
+        history.calls_since(ask.begun).iter().take_while(|call| ask.ended.is_none_or(|ended| call.sent <= ended));
+    since.any(|call| call.instance == ask.instance && call.is_write && call.entity == Some(level))
 }
 
 /// Returns the mt by which the client of an ask settled for more than it was granted, and a millitoken that the

@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use zae_limiter::sim::SPLIT_AHEAD_MS;
+
 use crate::{
     schedule::Limit,
     table::{Change, Item, number},
@@ -80,11 +82,9 @@ fn stored(item: &Item, limit: usize) -> Option<Stored> {
     })
 }
 
-/// The time by which an item may be refilled ahead of its writer's clock, in ms. A shard that a split creates gains
-/// nothing for its first 20 ms, in which neighbours may have refilled the one that it comes from; and where a neighbour
-/// whose clock is up to 3 s ahead has refilled that one, it begins there.
+/// The time by which an item may be refilled ahead of its writer's clock, in ms: only a shard that a split creates.
 fn opens_ahead(before: Option<&Item>, after: &Item) -> i128 {
-    if before.is_none() && number(after, "shard_count").unwrap_or(1) > 1 { 3_020 } else { 0 }
+    if before.is_none() && number(after, "shard_count").unwrap_or(1) > 1 { i128::from(SPLIT_AHEAD_MS) } else { 0 }
 }
 
 /// Returns the effect of a change on each of `limits`, and all violations. `writer` is the time of its writer, in epoch
