@@ -10,7 +10,7 @@
 
 use tokio::time::Instant;
 
-use super::{Acquire, RateLimiter};
+use super::{Acquire, RateLimiter, several};
 use crate::{
     engine::{
         acquire::{self, denied::Denied},
@@ -19,6 +19,16 @@ use crate::{
     error::AcquireError,
     model::{cost::Cost, name::ResourceName},
 };
+
+/// The answer of memory about one resource.
+enum Recollection {
+    /// Its limits are not known here.
+    Unknown,
+    /// Nothing known refuses it.
+    Passes,
+    /// It is refused.
+    Refuses(Denied),
+}
 
 impl RateLimiter {
     /// Refuses `request` if that takes neither a call nor waiting: one of its buckets was seen a moment ago and had too
@@ -39,26 +49,32 @@ impl RateLimiter {
         if request.check().is_err() || request.limits.is_some() || self.inner.lanes.shared.closing.has_begun() {
             return None;
         }
-        let others = || request.also.iter().find_map(|(resource, cost)| self.refused_part(request, resource, cost));
-        self.refused_part(request, &request.resource, &request.cost).or_else(others)
+        let parts = std::iter::once((&request.resource, &request.cost));
+        let parts = parts.chain(request.also.iter().map(|(resource, cost)| (resource, cost)));
+        let mut refusals = Vec::new();
+        for (resource, cost) in parts {
+            match self.recall(request, resource, cost) {
+                // There may be worse to tell of it: that it is disabled, or has no limits.
+                Recollection::Unknown => return None,
+                Recollection::Passes => {}
+                Recollection::Refuses(denied) => refusals.push(denied),
+            }
+        }
+        let Some(Denied::Error(error)) = several::heaviest(refusals, &[]) else { return None };
+        telemetry::acquires(Ending::Refused, 1);
+        telemetry::acquire_refused(&request.entity, several::refusing(&error).unwrap_or(&request.resource), &error);
+        Some(error)
     }
 
-    /// The refusal of one of its resources.
-    fn refused_part(&self, request: &Acquire, resource: &ResourceName, cost: &Cost) -> Option<AcquireError> {
+    /// Tells what memory says of one of its resources.
+    fn recall(&self, request: &Acquire, resource: &ResourceName, cost: &Cost) -> Recollection {
         let inner = &self.inner;
         let default_limits = request.default_limits.as_ref().or(inner.default_limits.as_ref());
-        let resolved = inner.front.get(&request.entity, resource, default_limits)?;
-        if !resolved.still_holds(&inner.repository, Instant::now()) {
-            return None;
-        }
-        let amounts = cost.amounts(resolved.child.limits())?;
-        match acquire::refused_from_memory(&resolved, amounts, request.reserve.unwrap_or(inner.reserve))? {
-            Denied::Error(error) => {
-                telemetry::acquires(Ending::Refused, 1);
-                telemetry::acquire_refused(&request.entity, resource, &error);
-                Some(error)
-            }
-            Denied::Outage(..) => None,
-        }
+        let known = inner.front.get(&request.entity, resource, default_limits);
+        let known = known.filter(|resolved| resolved.still_holds(&inner.repository, Instant::now()));
+        let Some(resolved) = known else { return Recollection::Unknown };
+        let Some(amounts) = cost.amounts(resolved.child.limits()) else { return Recollection::Unknown };
+        let reserve = request.reserve.unwrap_or(inner.reserve);
+        acquire::refused_from_memory(&resolved, amounts, reserve).map_or(Recollection::Passes, Recollection::Refuses)
     }
 }

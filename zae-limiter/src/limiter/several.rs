@@ -22,7 +22,7 @@ use crate::{
         telemetry::{self, Ending},
     },
     error::{AcquireError, NeverFits, RateLimitExceeded, RepositoryError, UnavailableReason},
-    model::status::LimitStatus,
+    model::{name::ResourceName, status::LimitStatus},
 };
 
 impl RateLimiter {
@@ -50,10 +50,14 @@ impl RateLimiter {
         let answers = all(attempts).await;
         let leases = match together(answers) {
             Ok(leases) => {
-                telemetry::acquires(Ending::Granted, leases.len() as u64);
+                telemetry::acquires(Ending::Granted, 1);
                 leases
             }
-            Err(Denied::Error(error)) => return Err(self.denied(refusing(&wishes, &error), error)),
+            Err(Denied::Error(error)) => {
+                let resource = refusing(&error);
+                let wish = wishes.iter().find(|wish| Some(&wish.resource) == resource).unwrap_or(&wishes[0]);
+                return Err(self.denied(wish, error));
+            }
             Err(Denied::Outage(reason, source)) => self.all_without_store(&wishes, reason, source.as_ref())?,
         };
         Ok(Lease::of_several(leases))
@@ -85,15 +89,14 @@ async fn all<F: Future + Unpin>(futures: Vec<F>) -> Vec<F::Output> {
     pending.into_iter().filter_map(|(_, output)| output).collect()
 }
 
-/// Returns the part of the request that an error is about; the first where it is about none.
-fn refusing<'a>(wishes: &'a [AcquireSpec], error: &AcquireError) -> &'a AcquireSpec {
-    let resource = match error {
+/// Returns the resource that an error is about; `None` where it is about none.
+pub(super) fn refusing(error: &AcquireError) -> Option<&ResourceName> {
+    match error {
         AcquireError::Exceeded(refusal) => Some(&refusal.primary().resource),
         AcquireError::NeverFits(refusal) => refusal.violations().first().map(|status| &status.resource),
         AcquireError::Disabled(disabled) => Some(&disabled.resource),
         _ => None,
-    };
-    wishes.iter().find(|wish| Some(&wish.resource) == resource).unwrap_or(&wishes[0])
+    }
 }
 
 /// The weight of an answer: the heaviest is the one for all.
@@ -115,7 +118,15 @@ fn together(answers: Vec<Result<Lease, Denied>>) -> Result<Vec<Lease>, Denied> {
             Err(other) => denied.push(other),
         }
     }
-    let Some(heaviest) = denied.iter().map(weight).max() else { return Ok(granted) };
+    match heaviest(denied, &granted) {
+        Some(denied) => Err(denied),
+        None => Ok(granted),
+    }
+}
+
+/// The one answer for all resources of which some were `denied` and others `granted`; `None` where none was denied.
+pub(super) fn heaviest(mut denied: Vec<Denied>, granted: &[Lease]) -> Option<Denied> {
+    let heaviest = denied.iter().map(weight).max()?;
     denied.retain(|denied| weight(denied) == heaviest);
     let (mut never, mut statuses): (Vec<LimitStatus>, Vec<LimitStatus>) = Default::default();
     for denied in &denied {
@@ -126,11 +137,11 @@ fn together(answers: Vec<Result<Lease, Denied>>) -> Result<Vec<Lease>, Denied> {
         }
     }
     if let Some(never) = NeverFits::new(never) {
-        return Err(AcquireError::from(never).into());
+        return Some(AcquireError::from(never).into());
     }
     statuses.extend(granted.iter().flat_map(Lease::statuses).cloned());
     match RateLimitExceeded::new(statuses).filter(|_| heaviest == 2) {
-        Some(exceeded) => Err(AcquireError::from(exceeded).into()),
-        None => Err(denied.swap_remove(0)),
+        Some(exceeded) => Some(AcquireError::from(exceeded).into()),
+        None => Some(denied.swap_remove(0)),
     }
 }

@@ -77,8 +77,28 @@ async fn nothing_is_taken_where_one_refuses_and_the_refusal_tells_of_all() {
     // A refusal for good comes before one for now.
     let never = acquire(&limiter, 1_001, 2).await;
     limiter.flush().await.unwrap();
-    assert!(matches!(&never, Err(AcquireError::Exceeded(_) | AcquireError::NeverFits(_))), "{never:?}");
+    assert!(matches!(&never, Err(AcquireError::NeverFits(_))), "{never:?}");
     assert_eq!(stored(&r).await, [Some(900_000), Some(1_000)]);
+}
+
+#[tokio::test]
+async fn memory_refuses_with_the_worst_that_is_known_and_with_all_that_refuse() {
+    let (_bench, wire, limiter) = bench().await;
+    acquire(&limiter, 900, 4).await.unwrap().commit().await.unwrap();
+    for (tokens, searches) in [(200, 1), (100, 2)] {
+        assert!(acquire(&limiter, tokens, searches).await.is_err(), "both were seen to refuse");
+    }
+    wire.take();
+    let refused = limiter.refused_at_once(&both(200, 2)).unwrap();
+    let AcquireError::Exceeded(refusal) = refused else { panic!("{refused:?}") };
+    let exceeded = refusal.statuses().iter().filter(|status| status.exceeded);
+    assert_eq!(exceeded.map(|status| status.resource.as_str()).collect::<Vec<_>>(), ["model", "search"]);
+    let never = limiter.refused_at_once(&both(200, 6)).unwrap();
+    assert!(matches!(&never, AcquireError::NeverFits(_)), "{never:?}");
+    // A resource that is not known here may be disabled.
+    let unknown = both(200, 2).also("other", Cost::of("rpm", 1)).unwrap();
+    assert!(limiter.refused_at_once(&unknown).is_none());
+    assert_eq!(wire.count(), 0);
 }
 
 #[tokio::test]

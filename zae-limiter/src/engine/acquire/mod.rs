@@ -144,9 +144,8 @@ pub(crate) async fn take(
     deadline: Instant,
 ) -> Result<Holds, NotTaken> {
     let mut parts = parts(resolved, amounts, reserve);
-    let too_large = parts.iter().flat_map(|part| part.target.too_large(&part.amounts)).collect();
-    if let Some(never) = NeverFits::new(too_large) {
-        return Err(Denied::from(AcquireError::from(never)).into());
+    if let Some(never) = too_large(&parts) {
+        return Err(never.into());
     }
     for part in parts.iter_mut().filter(|part| part.exactness == Exactness::Reserved) {
         match part.target.ask_reserve(&part.amounts) {
@@ -192,8 +191,17 @@ fn never_fits(statuses: Vec<LimitStatus>) -> Denied {
 /// Grants nothing and asks nobody. Used before a request's body is read.
 pub(crate) fn refused_from_memory(resolved: &ResolvedTargets, amounts: Amounts, reserve: Reserve) -> Option<Denied> {
     let mut parts = parts(resolved, amounts, reserve);
+    if let Some(never) = too_large(&parts) {
+        return Some(never);
+    }
     parts.retain(|part| part.exactness == Exactness::Strict);
     remembered_refusal(&parts)
+}
+
+/// The refusal of an amount above a capacity.
+fn too_large(parts: &[TargetAsk<'_>]) -> Option<Denied> {
+    let too_large = parts.iter().flat_map(|part| part.target.too_large(&part.amounts)).collect();
+    NeverFits::new(too_large).map(|never| AcquireError::from(never).into())
 }
 
 /// Returns true if memory would refuse one of `parts`.
