@@ -13,6 +13,8 @@ use crate::{
 const FELT_MS: u64 = 5_000;
 /// The text of the error that says that a bucket takes no more writes.
 const THROTTLED: &str = "throttle";
+/// The text of the error of an ask that waited for such a bucket until its deadline.
+const TOO_LATE: &str = "within the deadline";
 /// The text of the error of an open circuit.
 const OPEN: &str = "circuit";
 /// Maximum duration of a call without faults, in ms.
@@ -49,7 +51,9 @@ pub(super) fn violation(history: &History, ask: &Ask) -> Option<String> {
     let is_paced = is_paced(history, ask);
     match failure {
         // A policy that grants without the store does so where others are told that the bucket is throttled.
-        Some(failure) if is_paced && (is_by_policy || failure.contains(THROTTLED)) => None,
+        Some(failure) if is_paced && (is_by_policy || [THROTTLED, TOO_LATE].iter().any(|of| failure.contains(of))) => {
+            None
+        }
         Some(failure) => is_quick(history, ask).then(|| format!("failed without a fault: {failure}")),
         None if is_paced => None,
         None => idle(history, ask),

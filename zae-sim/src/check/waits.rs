@@ -14,6 +14,8 @@ use crate::{
 const REMEMBERED: u64 = 1_000;
 /// Time after which a booked settlement is written, at the most and without faults, in ms.
 const BOOKED: u64 = 600;
+/// The part of a limit's capacity that a write leaves as room for neighbours: one in so many.
+const ROOM: i128 = 100;
 /// Time for which a request may be under way, in ms.
 const UNDER_WAY: u64 = 6_000;
 
@@ -86,10 +88,15 @@ fn taken(history: &History, own: [&Ask; 2], of: (usize, usize), window: &Window)
         .changes
         .iter()
         .filter(|change| change.entity == level && (window.from..=window.until).contains(&change.at));
+    let versions = history.schedule.limits_in(level, window.from, window.until);
+    let capacity = versions.into_iter().filter_map(|limits| limits.get(limit)).map(|limit| limit.capacity).max();
+    let room = capacity.map_or(0, |capacity| i128::from(capacity) * 1_000 / ROOM);
     let moved = changes.filter_map(|change| {
         change.moves.get(limit).map(|made| match change.call {
             None => made.consumed.max(0),
-            // A write among neighbours leaves room below a full limit, and so takes that as well.
+            // A write among neighbours leaves room below a full limit, and so takes that as well; a refill that comes
+            // with it may hide how much.
+            Some(_) if made.consumed > 0 => (-made.tokens - made.consumed).max(room),
             Some(_) => (-made.tokens - made.consumed).max(0),
         })
     });
