@@ -122,7 +122,11 @@ impl Gateway {
 
 fn request(model: &str, max_tokens: u64, stream: bool) -> Value {
     let messages = json!([{"role": "user", "content": "Hi!"}]);
-    json!({"model": model, "max_tokens": max_tokens, "stream": stream, "messages": messages})
+    let mut request = json!({"model": model, "max_tokens": max_tokens, "stream": stream, "messages": messages});
+    if stream {
+        request["stream_options"] = json!({"include_usage": true});
+    }
+    request
 }
 
 #[tokio::test]
