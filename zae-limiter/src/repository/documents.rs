@@ -49,7 +49,8 @@ impl Repository {
             let reason = ValidationReason::TooLong { max: SharedDocument::MAX_BYTES };
             return Err(ValidationError::new("document", name.as_str(), reason).into());
         }
-        let next = SharedDocument { version: version.saturating_add(1), written_ms: self.now_ms(), body: body.to_vec() };
+        let next =
+            SharedDocument { version: version.saturating_add(1), written_ms: self.now_ms(), body: body.to_vec() };
         let item = document::encode(self.ns(), name.as_str(), next);
         Ok(self.store().put(item, document::unchanged(version)).await? == ConditionalWrite::Done)
     }

@@ -6,13 +6,13 @@
 //!
 //! | image | asks that fit | the write | asks that do not fit |
 //! |---|---|---|---|
-//! | fresh | some | takes for them | refused at once |
-//! | recent or stale | some | takes for them | stay, and are decided from the answer |
+//! | any | some | takes for them | stay, and are decided from the answer |
 //! | fresh or recent | none | none, but for settlements | refused at once |
 //! | stale | none | takes for the first ask | stay, and are decided from the answer |
 //!
 //! An ask that does not fit beside others is refused because those are served. That is not sure before their write is
-//! done: a neighbour may have written since a recent image, and then the others may be the ones who get nothing.
+//! done: a neighbour may have written since the image was taken, and then the others may be the ones who get nothing,
+//! and the time to wait another one.
 //!
 //! The last row asks a question in the form of a write: if the image is right, its condition fails and the item comes
 //! back; if a neighbour has given tokens back meanwhile, the first ask is served. One call, either way. It is only
@@ -124,11 +124,7 @@ pub(crate) fn decide(known: Situation<'_>, asks: &[&[i64]], adjust: &[Booking], 
     let goal = |take, adjust| Goal { soft_until, ..limit_set.goal(take, adjust, shards, now) };
     let Serving { served, unserved, mut take, left } =
         serve(&limit_set.applied, &balances(image, &goal(&[], adjust)), asks);
-    let refuses = match freshness {
-        Freshness::Fresh => true,
-        Freshness::Recent => served.is_empty(),
-        Freshness::Stale => false,
-    };
+    let refuses = freshness != Freshness::Stale && served.is_empty();
     let refused = if refuses { unserved } else { Vec::new() };
     let ahead = order(&left).unwrap_or_default();
     take.iter_mut().zip(&ahead).for_each(|(take, ahead)| *take = take.saturating_add(*ahead));
@@ -254,7 +250,7 @@ mod tests {
             &[],
             &mut |_| None,
         );
-        assert_eq!((decision.served, decision.refused), (vec![1, 2], vec![0, 3]));
+        assert_eq!((decision.served, decision.refused), (vec![1, 2], vec![]));
     }
 
     #[test]
@@ -277,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_no_because_others_are_served_waits_for_their_write_unless_the_image_is_of_this_round() {
+    fn a_no_because_others_are_served_waits_for_their_write() {
         let limit_set = limit_set(10);
         let image = bucket(&limit_set, 1_000);
         let refused = |freshness| {
@@ -285,8 +281,7 @@ mod tests {
             assert_eq!(decision.served, [0]);
             decision.refused
         };
-        assert_eq!(refused(Freshness::Fresh), [1]);
-        assert!(refused(Freshness::Recent).is_empty());
+        assert!(refused(Freshness::Fresh).is_empty() && refused(Freshness::Recent).is_empty());
     }
 
     #[test]
