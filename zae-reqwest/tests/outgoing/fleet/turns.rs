@@ -47,10 +47,10 @@ async fn a_large_call_gets_its_turn_beside_small_ones_of_other_processes() {
     let large = Size { input: 20, bound: (rate * SHARE * 5.0) as u64, output: 1_000 };
     let crowd = {
         let fleet = Arc::clone(&fleet);
-        tokio::spawn(async move { fleet.run(Duration::from_secs(40), small).await })
+        tokio::spawn(async move { fleet.run(Duration::from_secs(60), small).await })
     };
     sleep(Duration::from_secs(5)).await;
-    let end = Instant::now() + Duration::from_secs(35);
+    let end = Instant::now() + Duration::from_secs(55);
     let first = {
         let fleet = Arc::clone(&fleet);
         tokio::spawn(async move {
@@ -72,6 +72,7 @@ async fn a_large_call_gets_its_turn_beside_small_ones_of_other_processes() {
     println!("large {large:?}, small {small:?}");
     // A process has a third of the limit, for a large call and the eleven small ones that may stand before a call.
     let fair = Duration::from_secs(3).mul_f64(5.0 + 11.0 * 420.0 / (rate * SHARE));
+    // So three large calls in a row have their turns within the 55 seconds.
     assert!(large.0 >= 3 && large.1 == 0 && large.2 <= fair, "{large:?}, {fair:?} is fair");
     assert!(small.0 >= 300 && small.1 == 0 && small.2 <= fair, "{small:?}, {fair:?} is fair");
 }
