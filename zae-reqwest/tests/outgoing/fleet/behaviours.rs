@@ -72,16 +72,16 @@ async fn after_refusals_a_fleet_uses_nine_tenths_of_what_is_left() {
         let fleet = Arc::new(Fleet::new(rules, Admission::Usage).await);
         let running = {
             let fleet = Arc::clone(&fleet);
-            tokio::spawn(async move { fleet.run(WARM_UP + 4 * MEASURED, Size::chat).await })
+            tokio::spawn(async move { fleet.run(WARM_UP + 6 * MEASURED, Size::chat).await })
         };
         sleep(WARM_UP).await;
         let debt = Duration::from_secs(3);
         fleet.provider.exhaust(debt);
         let before = fleet.provider.counted();
-        sleep(4 * MEASURED).await;
+        sleep(6 * MEASURED).await;
         let after = fleet.provider.counted();
         running.await.unwrap();
-        let permitted = rules.rates[1] * (4.0 * MEASURED.as_secs_f64() - debt.as_secs_f64());
+        let permitted = rules.rates[1] * (6.0 * MEASURED.as_secs_f64() - debt.as_secs_f64());
         let (share, refused) = ((after.tokens - before.tokens) / permitted, after.refused);
         println!("refuses {refuses:?}: {share:.3} of what is permitted, {refused} refused of {}", after.served);
         assert!(share >= 0.9, "{refuses:?}: {share} of what is permitted, {refused} refused");
