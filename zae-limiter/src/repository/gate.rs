@@ -4,6 +4,8 @@
 //! The gate comes before every other write of the change, so a change that fails afterwards leaves the minimum raised.
 //! It is never lowered.
 
+use std::sync::atomic::Ordering;
+
 use super::Repository;
 use crate::{
     error::{RepositoryError, StoreError, StoreErrorKind},
@@ -50,6 +52,22 @@ impl Repository {
     /// Checks that the deployed functions know `feature`, and sees to it that clients which do not are turned away.
     pub(super) async fn pass_gate(&self, feature: Gated) -> Result<(), RepositoryError> {
         self.store().pass_gate(feature).await
+    }
+
+    /// Checks that the deployed functions know session quotas, for an acquire that brings one itself. Nothing is stored
+    /// for other clients, so their minimum stays.
+    ///
+    /// Reads the version record until it says so once: functions are not replaced by older ones.
+    pub(crate) async fn check_session_quotas(&self) -> Result<(), RepositoryError> {
+        let known = &self.resolutions().knows_sessions;
+        if known.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (_, since) = Gated::SessionQuotas.describe();
+        let record = self.store().version_record().await?;
+        knows(Gated::SessionQuotas, record.as_ref(), &since.parse()?)?;
+        known.store(true, Ordering::Relaxed);
+        Ok(())
     }
 }
 

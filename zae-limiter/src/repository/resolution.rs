@@ -11,7 +11,7 @@
 use std::{
     sync::{
         Arc, LazyLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -157,6 +157,8 @@ pub(crate) struct Resolutions {
     pub(super) configured: LazyLock<Cache<NamespaceId, Configured>>,
     /// When buckets' stamps were last checked.
     pub(super) switches: Switches,
+    /// True once the functions were seen to know session quotas.
+    pub(super) knows_sessions: AtomicBool,
 }
 
 impl Resolutions {
@@ -174,6 +176,7 @@ impl Resolutions {
             changes: Changes::new(),
             configured: LazyLock::new(|| Cache::new(MAX_NAMESPACES)),
             switches: Switches::new(),
+            knows_sessions: AtomicBool::new(false),
         }
     }
 

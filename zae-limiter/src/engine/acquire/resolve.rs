@@ -165,6 +165,9 @@ async fn target(
         let (entity, resource) = (entity.clone(), wish.resource.clone());
         return Err(AcquireError::NoLimits { entity, resource }.into());
     };
+    if wish.said.limits.as_ref().is_some_and(|own| own.iter().any(|limit| limit.session().is_some())) {
+        repository.check_session_quotas().await?;
+    }
     let lifetime = repository.lifetime(stored.and(resolution.source), &limits);
     let owner = resolution.owner.clone();
     let lane = lanes.lane(BucketKey { entity: entity.clone(), resource: wish.resource.clone(), shard: 0 });

@@ -267,3 +267,27 @@ async fn a_session_is_stored_only_where_the_functions_know_it_and_raises_the_min
     assert_eq!(version().await, record);
     assert_eq!(r.limits("e", &scope()).await.unwrap(), Some(plan().into()));
 }
+
+#[tokio::test]
+async fn an_acquire_brings_a_session_only_where_the_functions_know_it_and_the_minimum_stays() {
+    let bench = Bench::new();
+    let (wire, limiter) = bench.limiter(&limits([rpm(60)])).await;
+    let r = limiter.repository();
+    let version = async || raw::get(r, "_/SYSTEM#", "#VERSION").await;
+    let mut record = version().await;
+    record["lambda_version"] = json!({"S": "0.14.9"});
+    record["client_min_version"] = json!({"S": "0.11.0"});
+    raw::put(r, &record).await;
+    let ask = || Acquire::new("e", "r", Cost::of("chat", 1)).unwrap().limits(plan());
+    let refused = limiter.acquire_with(ask()).await.map(|_| ());
+    let Err(AcquireError::Repository(error)) = &refused else { panic!("{refused:?}") };
+    assert!(matches!(&**error, RepositoryError::FunctionsTooOld { .. }), "{error:?}");
+    record["lambda_version"] = json!({"S": "0.15.0"});
+    raw::put(r, &record).await;
+    limiter.acquire_with(ask()).await.unwrap().commit().await.unwrap();
+    assert_eq!(version().await, record);
+    // The record is read once.
+    wire.take();
+    limiter.acquire_with(ask()).await.unwrap().commit().await.unwrap();
+    assert_eq!(wire.take().into_iter().collect::<Vec<_>>(), [("UpdateItem".to_owned(), 1)]);
+}

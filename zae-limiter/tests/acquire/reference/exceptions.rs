@@ -183,13 +183,6 @@ const EXCEPTIONS: &[Exception] = &[
         )],
     },
     Exception {
-        reason: "ours looks at the functions' level where limits are stored, and a call's own limits are not",
-        scenarios: &[(
-            "quota: session override refused with older Lambdas",
-            &["result can_auto_update", "result raises"],
-        )],
-    },
-    Exception {
         reason: "a reset at every minute is refused when the limit is made; the reference stores what it cannot read",
         scenarios: &[("schedule: a reset at every minute cannot be read back", &["result raises"])],
     },
